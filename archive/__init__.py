@@ -1,0 +1,1 @@
+"""What happens after: catalogue, access requests, retention, holds, disposal."""

@@ -1,0 +1,14 @@
+"""The rows this package reads and writes."""
+
+from typing import Protocol
+
+from archive.records import AccessGrant, Disposal, LegalHold, RetainedRecord
+from audit.transaction import Repository
+from recording.ports import RecordingTransaction
+
+
+class ArchiveTransaction(RecordingTransaction, Protocol):
+    retained_records: Repository[RetainedRecord]
+    access_grants: Repository[AccessGrant]
+    legal_holds: Repository[LegalHold]
+    disposals: Repository[Disposal]

@@ -1,0 +1,1 @@
+"""The tamper-evident trail: events, Merkle log, checkpoints, proofs, independent verifier."""

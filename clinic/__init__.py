@@ -1,0 +1,1 @@
+"""The consult itself: lifecycle, admission rules, panels, opinions, people and roles. Pure domain."""

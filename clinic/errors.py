@@ -1,0 +1,53 @@
+"""Errors of the consult domain."""
+
+
+class ClinicError(Exception):
+    """Base; `code` is stable and told to clients, `detail` is for logs and holds no personal data."""
+
+    code = "clinic.error"
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail or self.code)
+        self.detail = detail
+
+
+class IllegalMove(ClinicError):
+    """The transition table has no such edge."""
+
+    code = "visit.illegal_move"
+
+
+class NotPermitted(ClinicError):
+    """The role-action table says no."""
+
+    code = "access.denied"
+
+
+class InvalidInput(ClinicError):
+    """A field is missing, too long, or contradicts another; `field` names it."""
+
+    code = "input.invalid"
+
+    def __init__(self, field: str, detail: str = "") -> None:
+        super().__init__(f"{field}: {detail}" if detail else field)
+        self.field = field
+
+
+class AdmissionRefused(ClinicError):
+    """A gate said no; `reasons` are the coded reasons, in order."""
+
+    code = "visit.not_admitted"
+
+    def __init__(self, reasons: tuple[str, ...]) -> None:
+        super().__init__(",".join(reasons))
+        self.reasons = reasons
+
+
+class Unsigned(ClinicError):
+    """A consult cannot close before its notes, opinions or decision are signed."""
+
+    code = "visit.unsigned"
+
+
+class AlreadySigned(ClinicError):
+    code = "doc.already_signed"

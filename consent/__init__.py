@@ -1,0 +1,1 @@
+"""Versioned wording, signing, withdrawal, the gate, evidence."""

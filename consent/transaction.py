@@ -1,0 +1,24 @@
+"""The rows this package reads and writes."""
+
+from typing import Protocol
+
+from audit.transaction import Repository
+from clinic.transaction import ClinicTransaction
+from consent.records import ConsentRecord, ConsentTemplate
+
+
+class ConsentTransaction(ClinicTransaction, Protocol):
+    consent_templates: Repository[ConsentTemplate]
+    consent_records: Repository[ConsentRecord]
+
+
+class Sealer(Protocol):
+    """The institution's server seal (Ed25519 JWS); implemented by huizhen.keys."""
+
+    def seal(self, institution_id: str, digest: str, at: int) -> str:
+        """Compact JWS over {digest, at, iss}. `digest` = sha256 hex, `at` = unix seconds."""
+        ...
+
+    def holds(self, institution_id: str, digest: str, jws: str) -> bool:
+        """Whether the seal is ours and over this digest."""
+        ...

@@ -1,0 +1,1 @@
+"""Composition root: CLI, settings, wiring, HTTP, auth, API, store, jobs."""

@@ -1,0 +1,1 @@
+"""Tap on a room, crash-safe encrypted segments, sealed recording; playback."""

@@ -1,0 +1,1 @@
+"""Media plane: rooms and packets, never patients."""

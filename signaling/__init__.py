@@ -1,0 +1,1 @@
+"""Socket.IO edge: typed messages, one use case each, ack and broadcast."""
