@@ -60,6 +60,8 @@ lint: $(VENV)/test.ready ## ruff, import rules, Dockerfile
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/hadolint Dockerfile
+	@$(BIN)/shellcheck .ci/run tests/install-debian.sh
 
 types: $(VENV)/test.ready ## mypy --strict
 	@$(BIN)/mypy

@@ -43,3 +43,39 @@ class ListChanged(ArchiveError):
 
 class AlreadyDisposed(ArchiveError):
     code = "archive.disposed"
+
+
+class Restricted(ArchiveError):
+    """Consent was withdrawn: the record is only stored, no ordinary playback."""
+
+    code = "archive.restricted"
+
+
+class StepUpNeeded(ArchiveError):
+    """Approving destruction needs a fresh second authentication."""
+
+    code = "archive.step_up_needed"
+
+
+class ApprovalsMissing(ArchiveError):
+    """Fewer approvals than the policy asks for."""
+
+    code = "archive.approvals_missing"
+
+
+class ClockJumped(ArchiveError):
+    """The clock went back, or leapt: nothing is destroyed until the operator confirms the time."""
+
+    code = "archive.clock_jumped"
+
+
+class PurgeIncomplete(ArchiveError):
+    """The object store still lists objects of a destroyed recording: run again."""
+
+    code = "archive.purge_incomplete"
+
+
+class PoliciesInvalid(ArchiveError):
+    """A policy file is incomplete or contradicts itself; `detail` says where."""
+
+    code = "archive.policies_invalid"

@@ -79,6 +79,7 @@ class EventCode(StrEnum):
     EXPORTED = "export"
     HOLD_PLACED = "hold.placed"
     HOLD_LIFTED = "hold.lifted"
+    RETENTION_STAMPED = "retention.stamped"
     RETENTION_DUE = "retention.due"
     DISPOSAL_PROPOSED = "retention.proposed"
     DISPOSAL_APPROVED = "retention.approved"

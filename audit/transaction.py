@@ -46,7 +46,7 @@ class Repository(Protocol[T]):
         ...
 
     async def find(self, **equal: Any) -> Sequence[T]:
-        """Rows whose named columns equal the given values (None matches NULL), oldest first. Columns only, no paging."""
+        """Rows whose named columns equal the given values (None matches NULL), oldest first. No paging."""
         ...
 
     async def add(self, row: T) -> None:
@@ -71,7 +71,7 @@ class Transaction(Protocol):
         ...
 
     async def append(self, event: AuditEvent) -> str:
-        """Record the event; returns its event id (uuid7 hex). Covers the evidential writes made since the last append."""
+        """Record the event; returns its id (uuid7 hex). Covers the evidential writes made since the last append."""
         ...
 
     async def operation(self, operation_id: str, actor_id: str) -> None:

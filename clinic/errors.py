@@ -51,3 +51,9 @@ class Unsigned(ClinicError):
 
 class AlreadySigned(ClinicError):
     code = "doc.already_signed"
+
+
+class SeatClosed(ClinicError):
+    """The doctor removed this seat; it does not open again."""
+
+    code = "visit.removed"

@@ -52,3 +52,33 @@ class RecordingNotPermitted(ConsentError):
         super().__init__(",".join(reasons))
         self.reasons = reasons
         self.seats = seats
+
+
+class CapacityInvalid(ConsentError):
+    """The person may not sign in this capacity: too young, a guardian without relation, a child who does not assent."""
+
+    code = "consent.capacity_invalid"
+
+
+class IdentityTooLow(ConsentError):
+    """The signer's identity is not established well enough for this purpose (CN-06)."""
+
+    code = "consent.identity_too_low"
+
+
+class NotReady(ConsentError):
+    """The text cannot be shown yet: no wording is published, or the panel's institution is not named."""
+
+    code = "consent.not_ready"
+
+
+class SeatCannotSign(ConsentError):
+    """Nothing to sign for this seat, or the consult is over."""
+
+    code = "consent.seat_cannot_sign"
+
+
+class WordingIncomplete(ConsentError):
+    """A required statement or question is missing from the wording; `detail` names it."""
+
+    code = "consent.wording_incomplete"

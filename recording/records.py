@@ -37,6 +37,7 @@ class GapCause(StrEnum):
     CRASH = "crash"  # server or recorder died
     NETWORK = "network"  # the person's connection was lost
     NO_SPACE = "no_space"
+    OVERLOAD = "overload"  # the recorder could not keep up: packets were dropped rather than the call slowed
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,79 @@
+"""Legal holds: nothing of a held consult is destroyed until another person lifts it."""
+
+from dataclasses import replace
+from uuid import uuid4
+
+from archive.access import at_home
+from archive.errors import AlreadyDisposed, IllegalMove, SameHands
+from archive.policy import PROCESS_AV
+from archive.ports import ArchiveTransaction
+from archive.records import LegalHold, RetainedRecord, RetainedState
+from audit.events import EventCode
+from audit.transaction import AuditEvent
+from clinic import checks
+from clinic.actor import Actor
+from clinic.roles import Action
+
+
+async def place(tx: ArchiveTransaction, actor: Actor, consult_id: str, reason: str) -> LegalHold:
+    """Stop erasure of everything of a consult. Raises AlreadyDisposed when nothing is left, InvalidInput."""
+    consult = await tx.consults.get(consult_id)
+    at_home(actor, Action.PLACE_HOLD, consult.institution_id)
+    records = await tx.retained_records.find(consult_id=consult_id)
+    gone = [record.id for record in records if await destroyed(tx, record)]
+    if records and len(gone) == len(records):
+        raise AlreadyDisposed()
+    hold = LegalHold(
+        id=uuid4().hex,
+        institution_id=consult.institution_id,
+        consult_id=consult_id,
+        reason=checks.text("reason", reason, 1000, 2),
+        placed_by=actor.id,
+        placed_at=tx.now,
+    )
+    await tx.legal_holds.add(hold)
+    await tx.append(
+        AuditEvent(
+            EventCode.HOLD_PLACED,
+            hold.institution_id,
+            actor.id,
+            consult_id,
+            hold.id,
+            public={"already_destroyed": gone},
+        )
+    )
+    return hold
+
+
+async def lift(tx: ArchiveTransaction, actor: Actor, hold_id: str, reason: str) -> LegalHold:
+    """Let time run again. Raises SameHands for the person who placed it, IllegalMove when lifted, NotPermitted."""
+    hold = await tx.legal_holds.get(hold_id)
+    at_home(actor, Action.LIFT_HOLD, hold.institution_id)
+    if hold.lifted_at is not None:
+        raise IllegalMove("lifted already")
+    if hold.placed_by == actor.id:
+        raise SameHands()
+    said = checks.text("reason", reason, 1000, 2)
+    lifted = replace(hold, lifted_by=actor.id, lifted_at=tx.now)
+    await tx.legal_holds.save(lifted)
+    await tx.append(
+        AuditEvent(
+            EventCode.HOLD_LIFTED, hold.institution_id, actor.id, hold.consult_id, hold.id, private={"reason": said}
+        )
+    )
+    return lifted
+
+
+async def held(tx: ArchiveTransaction, consult_id: str) -> bool:
+    return bool(await tx.legal_holds.find(consult_id=consult_id, lifted_at=None))
+
+
+async def destroyed(tx: ArchiveTransaction, record: RetainedRecord) -> bool:
+    """Whether its content is beyond saving: disposed, or the key of the recording is gone."""
+    if record.state is RetainedState.DISPOSED:
+        return True
+    if record.record_class != PROCESS_AV or record.disposal_id is None:
+        return False
+    disposal = await tx.disposals.get(record.disposal_id)
+    recording = await tx.recordings.get(record.subject_id)
+    return any(key_id == recording.key_id for key_id, _ in disposal.tombstones)

@@ -1,0 +1,1 @@
+"""Retention policies as data: versioned, cited, with effective dates."""

@@ -1,0 +1,292 @@
+"""Destroying records, steps 3 to 6 (domain-rules 5.5): forward only, every step repeatable, so a crash only delays it.
+
+3 intent committed -> 4 each recording's key destroyed -> 5 its objects deleted, the listing empty -> 6 rows of text
+classes removed, certificate sealed. A hold placed before step 4 wins: the purge waits until it is lifted.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+from archive.disposal import policy_of, require_same_list
+from archive.errors import ApprovalsMissing, ClockJumped, Held, IllegalMove, PurgeIncomplete
+from archive.holds import held
+from archive.policy import CONSENT, EMR, PROCESS_AV, PROCESS_TEXT
+from archive.ports import ArchiveTransaction
+from archive.records import Disposal, DisposalState, RetainedRecord, RetainedState
+from archive.retention import Due, assessment
+from audit.events import EventCode
+from audit.leaf import payload_key_id
+from audit.transaction import AuditEvent, Database, Repository
+from clinic.documents import canonical, digest
+from clinic.people import CLINICIANS
+from consent.transaction import Sealer
+from recording.ports import Blobs, KeyRing
+from recording.records import Recording, Segment
+
+SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Clockwork:
+    """What the job knows of time: when it last ran, and whether the operator confirmed a leap since."""
+
+    last_run: datetime | None = None
+    confirmed: bool = False
+
+
+async def purge(
+    db: Database[ArchiveTransaction],
+    keyring: KeyRing,
+    blobs: Blobs,
+    sealer: Sealer,
+    disposal_id: str,
+    *,
+    clockwork: Clockwork | None = None,
+) -> Disposal:
+    """Carry an approved disposal out, or on; the finished disposal with its certificate. Call again after any failure.
+
+    Raises ApprovalsMissing, ListChanged, NotDue, Held (also half way: nothing held is destroyed), ClockJumped,
+    IllegalMove (refused), PurgeIncomplete (objects remain).
+    """
+    async with db.begin() as tx:
+        disposal = await _intend(tx, disposal_id, clockwork or Clockwork())
+    if disposal.state is DisposalState.DONE:
+        return disposal
+    async with db.read() as tx:
+        media = await _recordings(tx, disposal)
+    stopped = False
+    for recording in media:
+        async with db.begin() as tx:
+            stopped = not await _shred(tx, keyring, disposal_id, recording) or stopped
+    if stopped:
+        raise Held()
+    for recording in media:
+        async with db.read() as tx:
+            segments = await tx.segments.find(recording_id=recording.id)
+        await _delete(blobs, recording, segments)
+    async with db.begin() as tx:
+        return await _finish(tx, keyring, sealer, disposal_id)
+
+
+async def unfinished(tx: ArchiveTransaction, institution_id: str) -> list[str]:
+    """Disposals a crash or a hold left half way: `purge` them again."""
+    found = await tx.disposals.find(institution_id=institution_id, state=DisposalState.PURGING)
+    return [disposal.id for disposal in found]
+
+
+async def _intend(tx: ArchiveTransaction, disposal_id: str, clockwork: Clockwork) -> Disposal:
+    """Step 3: everything checked once more, then the point of no return."""
+    disposal = await tx.disposals.get(disposal_id)
+    if disposal.state is DisposalState.DONE:
+        return disposal
+    policy = await policy_of(tx, disposal.institution_id)
+    check_clock(tx.now, disposal, clockwork, timedelta(hours=policy.disposal["clock_jump_hours"]))
+    if disposal.state is DisposalState.PURGING:
+        return disposal
+    if disposal.state is not DisposalState.PROPOSED:
+        raise IllegalMove(f"the disposal is {disposal.state}")
+    dues = await require_same_list(tx, disposal)
+    needed = max(policy.policies[item.record.record_class].approvals for item in dues)
+    if len({staff_id for staff_id, _ in disposal.approvals} - {disposal.proposed_by}) < needed:
+        raise ApprovalsMissing()
+    for consult_id, records in _by_consult(item.record for item in dues):
+        for record in records:
+            await tx.retained_records.save(record.move(RetainedState.PURGING, tx.now))
+        await tx.append(_event(EventCode.PURGE_INTENT, disposal, consult_id, [record.id for record in records]))
+    begun = replace(disposal, state=DisposalState.PURGING)
+    await tx.disposals.save(begun)
+    await tx.append(_event(EventCode.PURGE_INTENT, begun, None, []))
+    return begun
+
+
+def check_clock(now: datetime, disposal: Disposal, clockwork: Clockwork, leap: timedelta) -> None:
+    """Raises ClockJumped: time before the approvals, before the last run, or too far after it unless confirmed."""
+    signed = [datetime.fromisoformat(at) for _, at in disposal.approvals]
+    if now < max((disposal.proposed_at, *signed)):
+        raise ClockJumped("before the approvals")
+    if clockwork.last_run is None:
+        return
+    if now < clockwork.last_run:
+        raise ClockJumped("before the last run")
+    if now - clockwork.last_run > leap and not clockwork.confirmed:
+        raise ClockJumped("too far after the last run")
+
+
+async def _recordings(tx: ArchiveTransaction, disposal: Disposal) -> list[Recording]:
+    records = [await tx.retained_records.get(record_id) for record_id in disposal.record_ids]
+    return [await tx.recordings.get(row.subject_id) for row in records if row.record_class == PROCESS_AV]
+
+
+async def _shred(tx: ArchiveTransaction, keyring: KeyRing, disposal_id: str, recording: Recording) -> bool:
+    """Step 4 for one recording, inside the write lock a hold needs too; False when a hold was there first."""
+    disposal = await tx.disposals.get(disposal_id)
+    if any(key_id == recording.key_id for key_id, _ in disposal.tombstones):
+        return True
+    if await held(tx, recording.consult_id):
+        return False
+    tombstone = await keyring.destroy(recording.institution_id, recording.key_id)
+    await tx.disposals.save(replace(disposal, tombstones=(*disposal.tombstones, (recording.key_id, tombstone))))
+    await tx.append(
+        AuditEvent(
+            EventCode.KEY_DESTROYED,
+            recording.institution_id,
+            SYSTEM,
+            recording.consult_id,
+            recording.id,
+            public={"key": recording.key_id, "tombstone": tombstone, "disposal": disposal_id},
+        )
+    )
+    return True
+
+
+async def _delete(blobs: Blobs, recording: Recording, segments: Iterable[Segment]) -> None:
+    """Step 5: every object the rows name and every object listed under the recording; then the listing is empty."""
+    prefix = f"{recording.institution_id}/{recording.id}/"
+    for key in sorted({segment.blob_key for segment in segments} | set(await blobs.list(prefix))):
+        await blobs.delete(key)
+    if left := await blobs.list(prefix):
+        raise PurgeIncomplete(f"{len(left)} objects of {recording.id}")
+
+
+async def _finish(tx: ArchiveTransaction, keyring: KeyRing, sealer: Sealer, disposal_id: str) -> Disposal:
+    """Step 6: rows gone, records disposed, one certificate."""
+    disposal = await tx.disposals.get(disposal_id)
+    if disposal.state is DisposalState.DONE:
+        return disposal
+    dues = [item for item in await assessment(tx, disposal.institution_id) if item.record.id in disposal.record_ids]
+    for item in dues:
+        if item.record.record_class != PROCESS_AV and await held(tx, item.record.consult_id):
+            raise Held(item.record.id)
+    disposal = await _forget(tx, keyring, disposal)
+    document = await _certificate(tx, disposal, dues)
+    counts: dict[str, int] = {}
+    for consult_id, records in _by_consult(item.record for item in dues):
+        for record in records:
+            for table, number in (await _erase(tx, record)).items():
+                counts[table] = counts.get(table, 0) + number
+            await tx.retained_records.save(record.move(RetainedState.DISPOSED, tx.now))
+        await tx.append(_event(EventCode.DISPOSED, disposal, consult_id, [record.id for record in records]))
+    document["counts"]["rows_removed"] = counts
+    data = canonical(document)
+    done = replace(
+        disposal,
+        state=DisposalState.DONE,
+        certificate=data.decode(),
+        certificate_seal=sealer.seal(disposal.institution_id, digest(data), int(tx.now.timestamp())),
+        done_at=tx.now,
+    )
+    await tx.disposals.save(done)
+    event = _event(EventCode.DISPOSED, done, None, [])
+    await tx.append(replace(event, public={**event.public, "certificate": digest(data)}))
+    return done
+
+
+async def _forget(tx: ArchiveTransaction, keyring: KeyRing, disposal: Disposal) -> Disposal:
+    """Destroy the key of the trail's private parts for consults of which nothing is left after this."""
+    records = [await tx.retained_records.get(record_id) for record_id in disposal.record_ids]
+    for consult_id in sorted({record.consult_id for record in records}):
+        rest = await tx.retained_records.find(consult_id=consult_id)
+        if any(row.id not in disposal.record_ids and row.state is not RetainedState.DISPOSED for row in rest):
+            continue
+        key_id = payload_key_id(consult_id)
+        tombstone = await keyring.destroy(disposal.institution_id, key_id)
+        disposal = replace(disposal, tombstones=(*disposal.tombstones, (key_id, tombstone)))
+    return disposal
+
+
+async def _certificate(tx: ArchiveTransaction, disposal: Disposal, dues: Sequence[Due]) -> dict[str, Any]:
+    policy = await policy_of(tx, disposal.institution_id)
+    media = []
+    segments_total = bytes_total = 0
+    for recording in await _recordings(tx, disposal):
+        segments = await tx.segments.find(recording_id=recording.id)
+        segments_total += len(segments)
+        bytes_total += sum(segment.size for segment in segments)
+        media.append(
+            {
+                "recording": recording.id,
+                "key": recording.key_id,
+                "manifest_sha256": recording.manifest_sha256,
+                "segments": len(segments),
+                "segments_sha256": digest(canonical({"sha256": sorted(segment.sha256 for segment in segments)})),
+            }
+        )
+    return {
+        "type": "huizhen.disposal-certificate",
+        "v": 1,
+        "id": disposal.id,
+        "institution": disposal.institution_id,
+        "reason": disposal.reason,
+        "list_sha256": disposal.list_sha256,
+        "records": [_certified(item, policy.policies[item.record.record_class].method) for item in dues],
+        "proposed": {"by": disposal.proposed_by, "at": disposal.proposed_at},
+        "approved": [{"by": staff_id, "at": at} for staff_id, at in disposal.approvals],
+        "policy_in_force": policy.version,
+        "media": media,
+        "tombstones": [{"key": key_id, "sha256": tombstone} for key_id, tombstone in disposal.tombstones],
+        "counts": {"records": len(dues), "segments": segments_total, "bytes": bytes_total},
+        "destroyed_at": tx.now,
+        "effective_at": tx.now + timedelta(days=policy.disposal["key_backup_days"]),
+    }
+
+
+def _certified(item: Due, method: str) -> dict[str, Any]:
+    record = item.record
+    return {
+        "id": record.id,
+        "class": record.record_class,
+        "subject": record.subject_id,
+        "consult": record.consult_id,
+        "policy": record.policy_version,
+        "trigger_at": record.trigger_at,
+        "due_on": item.due_on,
+        "why": [f"{ground.code}:{ground.since}+{ground.years}y" for ground in item.why],
+        "basis": [citation.zh for citation in item.citations],
+        "method": method,
+    }
+
+
+async def _erase(tx: ArchiveTransaction, record: RetainedRecord) -> Mapping[str, int]:
+    """Remove the rows of a text class. A recording's rows stay: digests without content are evidence."""
+    tables: dict[str, tuple[tuple[str, Repository[Any]], ...]] = {
+        PROCESS_AV: (),
+        PROCESS_TEXT: (("chat_messages", tx.chat_messages),),
+        CONSENT: (("consent_records", tx.consent_records),),
+        EMR: (
+            ("visit_notes", tx.visit_notes),
+            ("follow_up_evidence", tx.follow_up_evidence),
+            ("cases", tx.cases),
+            ("opinions", tx.opinions),
+            ("decision_notes", tx.decision_notes),
+        ),
+    }
+    removed: dict[str, int] = {}
+    for name, repository in tables[record.record_class]:
+        for row in await repository.find(consult_id=record.consult_id):
+            await repository.remove(row.id)
+            removed[name] = removed.get(name, 0) + 1
+    if record.record_class == EMR:
+        await _blank(tx, record.consult_id)
+    return removed
+
+
+async def _blank(tx: ArchiveTransaction, consult_id: str) -> None:
+    """The consult's skeleton stays for the trail, without the visit reason and without names of patient and guests."""
+    consult = await tx.consults.get(consult_id)
+    await tx.consults.save(replace(consult, reason=""))
+    for seat in await tx.seats.find(consult_id=consult_id):
+        if seat.role not in CLINICIANS:
+            await tx.seats.save(replace(seat, display_name="", relation=None))
+
+
+def _by_consult(records: Iterable[RetainedRecord]) -> list[tuple[str, list[RetainedRecord]]]:
+    ordered = sorted(records, key=lambda record: (record.consult_id, record.id))
+    return [(consult_id, list(group)) for consult_id, group in groupby(ordered, key=lambda row: row.consult_id)]
+
+
+def _event(code: EventCode, disposal: Disposal, consult_id: str | None, record_ids: list[str]) -> AuditEvent:
+    public = {"disposal": disposal.id, "list": disposal.list_sha256, "records": record_ids}
+    return AuditEvent(code, disposal.institution_id, SYSTEM, consult_id, disposal.id, public=public)

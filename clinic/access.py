@@ -1,0 +1,121 @@
+"""Who may do what in which consult, read from the rows; refused tries and chart views go on record."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from audit.errors import MissingRow
+from audit.events import EventCode
+from audit.transaction import AuditEvent
+from clinic.actor import Actor
+from clinic.consult import Consult, FollowUpEvidence, Seat, VisitNote
+from clinic.panel import Case, DecisionNote, Opinion
+from clinic.people import Patient
+from clinic.roles import Action, Place, require
+from clinic.transaction import ClinicTransaction
+
+
+async def authorise(
+    tx: ClinicTransaction, actor: Actor, action: Action, consult: Consult, owners: Iterable[str] | None = None
+) -> Seat | None:
+    """The actor's seat in the consult (None for an office holder without one).
+
+    `owners` are the ids the thing belongs to; by default the patient and the consult's doctor.
+    Raises MissingRow for strangers from elsewhere, NotPermitted for people of the house who may not.
+    """
+    seat = await seat_of(tx, actor, consult)
+    if seat is None and actor.institution_id != consult.institution_id:
+        raise MissingRow("consults")
+    owning = frozenset((consult.patient_id, consult.doctor_id) if owners is None else owners)
+    place = Place(consult.institution_id, consult.id, owning, seat, open=not consult.over)
+    require(actor, action, place)
+    return seat
+
+
+async def seat_of(tx: ClinicTransaction, actor: Actor, consult: Consult) -> Seat | None:
+    """The seat the actor acts from, or the one their account holds in this consult."""
+    if actor.seat_id is not None:
+        seat = await tx.seats.get(actor.seat_id)
+        return seat if seat.consult_id == consult.id else None
+    seats = await tx.seats.find(consult_id=consult.id, person_id=actor.id)
+    return seats[0] if seats else None
+
+
+async def consult_of(tx: ClinicTransaction, consult_id: str, seat_id: str) -> tuple[Consult, Seat]:
+    """Both rows. Raises MissingRow when the seat belongs to another consult."""
+    consult = await tx.consults.get(consult_id)
+    seat = await tx.seats.get(seat_id)
+    if seat.consult_id != consult.id:
+        raise MissingRow("seats")
+    return consult, seat
+
+
+async def record_denied(
+    tx: ClinicTransaction, actor: Actor, action: str, consult_id: str | None = None, code: str = "access.denied"
+) -> None:
+    """A refused try, in a transaction of its own (the refused one rolled back)."""
+    institution_id = actor.institution_id
+    if consult_id is not None:
+        institution_id = (await tx.consults.get(consult_id)).institution_id
+    await tx.append(
+        AuditEvent(
+            EventCode.ACCESS_DENIED,
+            institution_id,
+            actor.seat_id or actor.id,
+            consult_id,
+            outcome=code,
+            public={"action": action},
+        )
+    )
+
+
+async def record_refusal(
+    tx: ClinicTransaction, actor: Actor, consult_id: str, seat_id: str | None, reasons: tuple[str, ...]
+) -> None:
+    """A gate's refusal with all its reasons, in a transaction of its own."""
+    consult = await tx.consults.get(consult_id)
+    await tx.append(
+        AuditEvent(
+            EventCode.GATE_FAILED,
+            consult.institution_id,
+            actor.seat_id or actor.id,
+            consult_id,
+            seat_id,
+            outcome=reasons[0] if reasons else "visit.not_admitted",
+            public={"reasons": list(reasons)},
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """What a treating person reads about one consult."""
+
+    consult: Consult
+    patient: Patient
+    evidence: tuple[FollowUpEvidence, ...]
+    note: VisitNote | None
+    case: Case | None
+    opinions: tuple[Opinion, ...]
+    decision: DecisionNote | None
+
+
+async def view_chart(tx: ClinicTransaction, actor: Actor, consult_id: str) -> Chart:
+    """The chart, the viewing on record. Drafts are seen by their author only. Raises NotPermitted, MissingRow."""
+    consult = await tx.consults.get(consult_id)
+    await authorise(tx, actor, Action.SEE_CHART, consult)
+    notes = await tx.visit_notes.find(consult_id=consult_id)
+    cases = await tx.cases.find(consult_id=consult_id)
+    decisions = await tx.decision_notes.find(consult_id=consult_id)
+    opinions = await tx.opinions.find(consult_id=consult_id)
+    chart = Chart(
+        consult,
+        await tx.patients.get(consult.patient_id),
+        tuple(await tx.follow_up_evidence.find(consult_id=consult_id)),
+        next((note for note in notes if note.signed_at or note.author_id == actor.id), None),
+        cases[0] if cases else None,
+        tuple(row for row in opinions if row.signed_at or row.expert_id == actor.id),
+        next((row for row in decisions if row.signed_at or row.doctor_id == actor.id), None),
+    )
+    who = actor.seat_id or actor.id
+    await tx.append(AuditEvent(EventCode.CHART_VIEWED, consult.institution_id, who, consult_id, consult.patient_id))
+    return chart

@@ -1,0 +1,207 @@
+"""The role-action table (domain-rules section 7) and the one function that reads it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from clinic.actor import Actor
+from clinic.consult import Seat, SeatState
+from clinic.errors import NotPermitted
+from clinic.people import CLINICIANS, GUESTS, Role
+
+
+class Action(StrEnum):
+    BOOK = "book"
+    REGISTER_PATIENT = "register_patient"
+    ADD_EVIDENCE = "add_evidence"
+    REQUEST_CASE = "request_case"
+    ANSWER_INVITATION = "answer_invitation"
+    JOIN_MEDIA = "join_media"
+    CHAT = "chat"
+    SHARE_SCREEN = "share_screen"
+    INVITE_GUEST = "invite_guest"
+    ADMIT = "admit"
+    REMOVE = "remove"
+    END = "end"
+    TERMINATE = "terminate"
+    SEE_CHART = "see_chart"
+    SIGN_CONSENT = "sign_consent"
+    ACKNOWLEDGE_NOTICE = "acknowledge_notice"
+    WITNESS_CONSENT = "witness_consent"
+    WITHDRAW_CONSENT = "withdraw_consent"
+    START_RECORDING = "start_recording"
+    STOP_RECORDING = "stop_recording"
+    PLAY_RECORDING = "play_recording"
+    EXPORT = "export"
+    WRITE_NOTE = "write_note"
+    SIGN_NOTE = "sign_note"
+    WRITE_OPINION = "write_opinion"
+    SIGN_OPINION = "sign_opinion"
+    SIGN_DECISION = "sign_decision"
+    SEARCH_ARCHIVE = "search_archive"
+    REQUEST_ACCESS = "request_access"
+    DECIDE_ACCESS = "decide_access"
+    PLACE_HOLD = "place_hold"
+    LIFT_HOLD = "lift_hold"
+    PROPOSE_DISPOSAL = "propose_disposal"
+    APPROVE_DISPOSAL = "approve_disposal"
+    PUBLISH_TEMPLATE = "publish_template"
+    READ_AUDIT = "read_audit"
+    ADMINISTER = "administer"
+
+
+class Reach(StrEnum):
+    """How far a permission goes."""
+
+    INSTITUTION = (
+        "institution"  # Y: in the own institution; for the roles of a visit, in the visits they hold a seat in
+    )
+    OWN = "own"  # O: what belongs to them
+    IN_CONSULT = "in_consult"  # C: while they hold a seat in a consult that is not over
+    APPROVED = "approved"  # A: only with another person's approval
+
+
+_LETTERS = {"Y": Reach.INSTITUTION, "O": Reach.OWN, "C": Reach.IN_CONSULT, "A": Reach.APPROVED}
+_COLUMNS = (
+    Role.PATIENT,
+    Role.GUARDIAN,
+    Role.FAMILY,
+    Role.INTERPRETER,
+    Role.ATTENDING,
+    Role.INVITING,
+    Role.EXPERT,
+    Role.CHAIR,
+    Role.NURSE,
+    Role.ARCHIVIST,
+    Role.APPROVER,
+    Role.REGULATOR,
+    Role.AUDITOR,
+    Role.ADMIN,
+    Role.SYSTEM,
+)
+
+# One row per action, one column per role in the order above; "-" no, Y O C A as in `Reach`, "CO" either of two.
+_TABLE = """
+                    PAT GRD FAM INT ATT INV EXP CHR NUR ARC APR REG AUD TAD SYS
+book                O   O   -   -   Y   Y   -   -   Y   -   -   -   -   -   Y
+register_patient    -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   Y
+add_evidence        O   O   -   -   Y   Y   -   -   Y   -   -   -   -   -   Y
+request_case        -   -   -   -   -   Y   -   -   -   -   -   -   -   -   -
+answer_invitation   -   -   -   -   -   -   O   O   -   -   -   -   -   -   -
+join_media          C   C   C   C   C   C   C   C   C   -   -   -   -   -   -
+chat                C   C   C   C   C   C   C   C   C   -   -   -   -   -   -
+share_screen        C   C   C   C   C   C   C   C   C   -   -   -   -   -   -
+invite_guest        O   O   -   -   Y   Y   -   -   Y   -   -   -   -   -   -
+admit               -   -   -   -   Y   Y   -   Y   C   -   -   -   -   -   -
+remove              -   -   -   -   Y   Y   -   Y   C   -   -   -   -   -   -
+end                 -   -   -   -   Y   Y   -   -   -   -   -   -   -   -   -
+terminate           -   -   -   -   Y   Y   -   Y   -   -   -   -   -   -   -
+see_chart           O   O   -   -   CO  O   C   C   C   -   -   A   -   -   O
+sign_consent        O   O   O   O   -   -   -   -   -   -   -   -   -   -   -
+acknowledge_notice  -   -   -   -   O   O   O   O   O   -   -   -   -   -   -
+witness_consent     -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -
+withdraw_consent    O   O   O   O   -   -   -   -   Y   -   -   -   -   -   -
+start_recording     -   -   -   -   Y   Y   -   Y   -   -   -   -   -   -   -
+stop_recording      C   C   -   -   Y   Y   C   Y   -   -   -   -   -   -   -
+play_recording      O   O   -   -   O   O   O   O   -   A   -   A   -   -   -
+export              O   O   -   -   A   A   -   -   -   Y   A   A   -   -   A
+write_note          -   -   -   -   Y   Y   -   -   -   -   -   -   -   -   -
+sign_note           -   -   -   -   O   O   -   -   -   -   -   -   -   -   -
+write_opinion       -   -   -   -   -   -   Y   Y   -   -   -   -   -   -   -
+sign_opinion        -   -   -   -   -   -   O   O   -   -   -   -   -   -   -
+sign_decision       -   -   -   -   Y   Y   -   -   -   -   -   -   -   -   -
+search_archive      -   -   -   -   -   -   -   -   -   Y   Y   A   -   -   -
+request_access      -   -   -   -   -   -   -   -   -   Y   -   -   -   -   -
+decide_access       -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -
+place_hold          -   -   -   -   -   -   -   -   -   Y   -   -   -   -   -
+lift_hold           -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -
+propose_disposal    -   -   -   -   -   -   -   -   -   Y   -   -   -   -   -
+approve_disposal    -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -
+publish_template    -   -   -   -   -   -   -   -   -   -   Y   -   -   -   Y
+read_audit          O   O   -   -   -   -   -   -   -   Y   Y   A   Y   Y   -
+administer          -   -   -   -   -   -   -   -   -   -   -   -   -   Y   Y
+"""
+
+VISIT_ROLES = CLINICIANS | GUESTS | {Role.PATIENT}  # held by a seat in one consult; the others by an account
+DESK_ACTIONS = frozenset(
+    {Action.BOOK, Action.ADD_EVIDENCE, Action.INVITE_GUEST, Action.WITHDRAW_CONSENT}
+)  # nurses, no seat
+
+
+def _parse(table: str) -> dict[Action, dict[Role, frozenset[Reach]]]:
+    parsed: dict[Action, dict[Role, frozenset[Reach]]] = {}
+    for line in table.strip().splitlines()[1:]:
+        name, *cells = line.split()
+        parsed[Action(name)] = {
+            role: frozenset(_LETTERS[letter] for letter in cell)
+            for role, cell in zip(_COLUMNS, cells, strict=True)
+            if cell != "-"
+        }
+    return parsed
+
+
+MATRIX: Mapping[Action, Mapping[Role, frozenset[Reach]]] = _parse(_TABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What an act is about. `owners`: the ids (person or seat) it belongs to; `seat`: the actor's own there."""
+
+    institution_id: str
+    consult_id: str | None = None
+    owners: frozenset[str] = frozenset()
+    seat: Seat | None = None
+    open: bool = False  # the consult is not over
+    approved: bool = False  # another person approved this very act
+
+
+def permits(role: Role, action: Action) -> bool:
+    """Whether the table gives the role this action at all."""
+    return role in MATRIX[action]
+
+
+def reaches(role: Role, action: Action) -> frozenset[Reach]:
+    """How far; empty when not at all."""
+    return MATRIX[action].get(role, frozenset())
+
+
+def resolve(actor: Actor, action: Action, place: Place) -> Reach | None:
+    """The reach under which the actor may act there, or None."""
+    for role, seated in _roles_there(actor, action, place):
+        for reach in sorted(reaches(role, action)):
+            if _covers(actor, reach, place, seated):
+                return reach
+    return None
+
+
+def require(actor: Actor, action: Action, place: Place) -> Reach:
+    """As `resolve`. Raises NotPermitted."""
+    reach = resolve(actor, action, place)
+    if reach is None:
+        raise NotPermitted(action.value)
+    return reach
+
+
+def _roles_there(actor: Actor, action: Action, place: Place) -> list[tuple[Role, bool]]:
+    """Roles that count, each with whether a seat gives it.
+
+    In a consult a person is what their seat says, plus the offices of their account; a nurse also works the front desk.
+    """
+    if place.consult_id is None:
+        return [(role, False) for role in actor.roles]
+    offices = [
+        role for role in actor.roles if role not in VISIT_ROLES or (role is Role.NURSE and action in DESK_ACTIONS)
+    ]
+    roles = [(role, False) for role in offices]
+    if place.seat is not None and (place.seat.state is not SeatState.REMOVED or action is Action.WITHDRAW_CONSENT):
+        roles.insert(0, (place.seat.role, True))
+    return roles
+
+
+def _covers(actor: Actor, reach: Reach, place: Place, seated: bool) -> bool:
+    if reach is Reach.OWN:
+        return actor.id in place.owners or (place.seat is not None and place.seat.id in place.owners)
+    if reach is Reach.IN_CONSULT:
+        return seated and place.open
+    reached = seated or actor.institution_id == place.institution_id
+    return reached and (reach is Reach.INSTITUTION or place.approved)

@@ -1,0 +1,1 @@
+"""Rule sets and messages as data: values, citations, effective dates."""

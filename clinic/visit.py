@@ -1,0 +1,271 @@
+"""The visit as it happens: waiting room, admission, leaving, end. Each act judges, writes and records at once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from audit.events import EventCode
+from audit.transaction import AuditEvent
+from clinic import checks, rulebook
+from clinic.access import authorise, consult_of
+from clinic.actor import Actor
+from clinic.admission import Admission, facts_of, judge
+from clinic.booking import moved
+from clinic.calendar import local_date
+from clinic.consult import ChatMessage, Consult, ConsultKind, ConsultStatus, Seat, SeatState
+from clinic.errors import AdmissionRefused, IllegalMove, NotPermitted, SeatClosed, Unsigned
+from clinic.panels import unsigned_panel
+from clinic.people import CLINICIANS, Role
+from clinic.roles import Action
+from clinic.rulebook import RuleSet
+from clinic.transaction import ClinicTransaction
+
+TERMINATION_CODES = ("condition_changed", "needs_examination", "first_visit", "emergency", "unsuitable_other")  # CN-09
+REMOVAL_CODES = ("not_invited", "disturbing", "asked_to_leave", "no_longer_needed", "withdrew_consent")
+LEADS = frozenset({Role.ATTENDING, Role.INVITING})
+INSIDE = (SeatState.WAITING, SeatState.ADMITTED)
+ROOM_EVENTS = frozenset(
+    {
+        EventCode.ROOM_JOINED,
+        EventCode.ROOM_RESUMED,
+        EventCode.ROOM_REPLACED,
+        EventCode.DEVICE_CHECKED,
+        EventCode.MEDIA_PUBLISHED,
+        EventCode.MEDIA_STOPPED,
+        EventCode.MEDIA_QUALITY,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """Where the person now is; `admission` is None when nothing was judged (they were already inside)."""
+
+    consult: Consult
+    seat: Seat
+    admission: Admission | None
+
+
+async def enter(tx: ClinicTransaction, seat_id: str, rules: RuleSet | None = None) -> Entered:
+    """Come to the door: clinicians go in, patient and guests wait. Coming back to a seat still held changes nothing.
+
+    Raises AdmissionRefused, SeatClosed. Consent is the caller's other gate (`consent.gate.require`).
+    """
+    seat = await tx.seats.get(seat_id)
+    consult = await tx.consults.get(seat.consult_id)
+    if seat.state is SeatState.REMOVED:
+        raise SeatClosed()
+    if seat.state in INSIDE and consult.media_open:
+        return Entered(consult, seat, None)
+    verdict = await _judged(tx, consult, rules)
+    actor = Actor.seated(seat)
+    inside = SeatState.ADMITTED if seat.role in CLINICIANS else SeatState.WAITING
+    seat = seat.move(inside, tx.now)
+    await tx.seats.save(seat)
+    await tx.append(_passed(consult, seat, actor, verdict))
+    await tx.append(
+        _at_seat(EventCode.ROOM_ADMITTED if seat.role in CLINICIANS else EventCode.ROOM_WAITING, seat, actor)
+    )
+    if consult.status is ConsultStatus.SCHEDULED:
+        consult = await _move(tx, consult, ConsultStatus.WAITING, actor)
+    if consult.status is ConsultStatus.WAITING and await _meeting(tx, consult):
+        consult = await _move(tx, consult, ConsultStatus.IN_PROGRESS, actor)
+    return Entered(consult, seat, verdict)
+
+
+async def admit(
+    tx: ClinicTransaction, consult_id: str, seat_id: str, by: Actor, rules: RuleSet | None = None
+) -> Entered:
+    """Let a waiting person in, judged once more; the first admission opens the consult.
+
+    Raises AdmissionRefused, NotPermitted, IllegalMove (not waiting), MissingRow.
+    """
+    consult, seat = await consult_of(tx, consult_id, seat_id)
+    await authorise(tx, by, Action.ADMIT, consult)
+    if seat.state is SeatState.ADMITTED:
+        return Entered(consult, seat, None)
+    if seat.state is not SeatState.WAITING:
+        raise IllegalMove(f"seat {seat.state}->admitted")
+    verdict = await _judged(tx, consult, rules)
+    seat = seat.move(SeatState.ADMITTED, tx.now)
+    await tx.seats.save(seat)
+    await tx.append(_passed(consult, seat, by, verdict))
+    await tx.append(_at_seat(EventCode.ROOM_ADMITTED, seat, by))
+    if consult.status is ConsultStatus.WAITING:
+        consult = await _move(tx, consult, ConsultStatus.IN_PROGRESS, by)
+    return Entered(consult, seat, verdict)
+
+
+async def leave(tx: ClinicTransaction, seat_id: str, by: Actor) -> Seat:
+    """Leave of one's own will (or by the server, for a person long gone). Idempotent. Raises NotPermitted."""
+    seat = await tx.seats.get(seat_id)
+    if Role.SYSTEM not in by.roles and by.seat_id != seat.id and by.id != seat.person_id:
+        raise NotPermitted("leave")
+    if seat.state not in INSIDE:
+        return seat
+    seat = seat.move(SeatState.LEFT, tx.now)
+    await tx.seats.save(seat)
+    await tx.append(_at_seat(EventCode.ROOM_LEFT, seat, by))
+    return seat
+
+
+async def remove(tx: ClinicTransaction, consult_id: str, seat_id: str, by: Actor, reason_code: str) -> Seat:
+    """Put a person out for good (turning away somebody who waits is the same act). Raises NotPermitted, IllegalMove."""
+    consult, seat = await consult_of(tx, consult_id, seat_id)
+    own = await authorise(tx, by, Action.REMOVE, consult)
+    checks.one_of("reason_code", reason_code, REMOVAL_CODES)
+    if seat.role in LEADS or (own is not None and own.id == seat.id):
+        raise NotPermitted("the leading doctor ends the visit instead")
+    denied = seat.state is not SeatState.ADMITTED
+    seat = seat.move(SeatState.REMOVED, tx.now)
+    await tx.seats.save(seat)
+    code = EventCode.ROOM_DENIED if denied else EventCode.ROOM_REMOVED
+    await tx.append(_at_seat(code, seat, by, {"reason": reason_code}))
+    return seat
+
+
+async def conclude(tx: ClinicTransaction, consult_id: str, by: Actor) -> Consult:
+    """Media over, papers still due. The recorder was stopped before. Idempotent. Raises NotPermitted, IllegalMove."""
+    consult = await tx.consults.get(consult_id)
+    await authorise(tx, by, Action.END, consult)
+    if consult.status is ConsultStatus.CONCLUDING:
+        return consult
+    return await end(tx, consult, ConsultStatus.CONCLUDING, by, None)
+
+
+async def terminate(tx: ClinicTransaction, consult_id: str, by: Actor, outcome_code: str) -> Consult:
+    """Stop at once and send the patient to a physical hospital (CN-09). Raises InvalidInput, IllegalMove."""
+    consult = await tx.consults.get(consult_id)
+    await authorise(tx, by, Action.TERMINATE, consult)
+    checks.one_of("outcome_code", outcome_code, TERMINATION_CODES)
+    return await end(tx, consult, ConsultStatus.TERMINATED_UNSUITABLE, by, outcome_code)
+
+
+async def no_show(tx: ClinicTransaction, consult_id: str, by: Actor) -> Consult:
+    """The patient did not come. Raises NotPermitted, IllegalMove."""
+    consult = await tx.consults.get(consult_id)
+    await authorise(tx, by, Action.END, consult)
+    return await end(tx, consult, ConsultStatus.NO_SHOW, by, "patient_absent")
+
+
+async def close(tx: ClinicTransaction, consult_id: str, by: Actor) -> Consult:
+    """Everything signed, nothing more to come. Raises Unsigned, NotPermitted, IllegalMove.
+
+    A follow-up needs the doctor's signed note; an expert consult the opinion of every expert who was there and the
+    inviting doctor's decision (rules 1.3). The caller hands the records to `archive.intake` in the same transaction.
+    """
+    consult = await tx.consults.get(consult_id)
+    await authorise(tx, by, Action.END, consult)
+    if consult.kind is ConsultKind.FOLLOW_UP:
+        notes = await tx.visit_notes.find(consult_id=consult_id)
+        missing: tuple[str, ...] = () if any(note.signed_at for note in notes) else ("note",)
+    else:
+        missing = await unsigned_panel(tx, consult)
+    if missing and consult.status is ConsultStatus.CONCLUDING:
+        raise Unsigned(",".join(missing))
+    return await _move(tx, consult, ConsultStatus.CLOSED, by)
+
+
+async def end(
+    tx: ClinicTransaction, consult: Consult, to: ConsultStatus, by: Actor, outcome_code: str | None
+) -> Consult:
+    """Move the consult to a state without media; whoever is inside has left."""
+    changed = consult.move(to, tx.now, outcome_code)
+    for seat in await tx.seats.find(consult_id=consult.id):
+        if seat.state in INSIDE:
+            await tx.seats.save(seat.move(SeatState.LEFT, tx.now))
+    await tx.consults.save(changed)
+    await tx.append(moved(consult, changed, by))
+    return changed
+
+
+async def say(tx: ClinicTransaction, seat_id: str, text: str, operation_id: str | None = None) -> ChatMessage:
+    """A chat line by somebody in the room. Raises NotPermitted, InvalidInput, DuplicateOperation."""
+    seat = await tx.seats.get(seat_id)
+    consult = await tx.consults.get(seat.consult_id)
+    actor = Actor.seated(seat)
+    await authorise(tx, actor, Action.CHAT, consult)
+    if seat.state is not SeatState.ADMITTED or not consult.media_open:
+        raise NotPermitted("not in the room")
+    if operation_id is not None:
+        await tx.operation(operation_id, seat_id)
+    line = checks.text("text", text, 2000)
+    message = ChatMessage(uuid4().hex, consult.institution_id, consult.id, seat.id, line, tx.now)
+    await tx.chat_messages.add(message)
+    event = AuditEvent(
+        EventCode.CHAT_SENT, consult.institution_id, seat.id, consult.id, message.id, public={"length": len(line)}
+    )
+    await tx.append(event)
+    return message
+
+
+async def record_room_event(
+    tx: ClinicTransaction, seat_id: str, code: EventCode, public: Mapping[str, Any] | None = None
+) -> None:
+    """Put on record what happened to a person's presence or media. Raises ValueError for other codes."""
+    if code not in ROOM_EVENTS:
+        raise ValueError(f"{code} is not an event of the room")
+    seat = await tx.seats.get(seat_id)
+    await tx.append(_at_seat(code, seat, Actor.seated(seat), public))
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePlace:
+    """1-based position among the people waiting for the same doctor."""
+
+    position: int
+    ahead: int
+    waiting_since: datetime
+
+
+def queue(consults: Sequence[Consult], seats: Sequence[Seat], seat_id: str) -> QueuePlace | None:
+    """A waiting patient's place, first come first; None when not waiting. Pass one doctor's consults."""
+    in_line = {consult.id for consult in consults if consult.media_open}
+    waiting = [
+        (seat.waiting_since, seat.id)
+        for seat in seats
+        if seat.role is Role.PATIENT
+        and seat.state is SeatState.WAITING
+        and seat.waiting_since is not None
+        and seat.consult_id in in_line
+    ]
+    for ahead, (since, waiting_id) in enumerate(sorted(waiting)):
+        if waiting_id == seat_id:
+            return QueuePlace(ahead + 1, ahead, since)
+    return None
+
+
+async def _judged(tx: ClinicTransaction, consult: Consult, rules: RuleSet | None) -> Admission:
+    facts = await facts_of(tx, consult)
+    chosen = rules or rulebook.in_force(local_date(tx.now, facts.institution.time_zone))
+    verdict = judge(facts, chosen, tx.now)
+    if not verdict.allowed:
+        raise AdmissionRefused(verdict.codes)
+    return verdict
+
+
+async def _meeting(tx: ClinicTransaction, consult: Consult) -> bool:
+    """The leading doctor and at least one other person are inside."""
+    inside = await tx.seats.find(consult_id=consult.id, state=SeatState.ADMITTED)
+    return len(inside) > 1 and any(seat.role in LEADS for seat in inside)
+
+
+async def _move(tx: ClinicTransaction, consult: Consult, to: ConsultStatus, by: Actor) -> Consult:
+    changed = consult.move(to, tx.now)
+    await tx.consults.save(changed)
+    await tx.append(moved(consult, changed, by))
+    return changed
+
+
+def _at_seat(code: EventCode, seat: Seat, by: Actor, public: Mapping[str, Any] | None = None) -> AuditEvent:
+    known = {"role": seat.role.value, **(public or {})}
+    return AuditEvent(code, seat.institution_id, by.seat_id or by.id, seat.consult_id, seat.id, public=known)
+
+
+def _passed(consult: Consult, seat: Seat, by: Actor, verdict: Admission) -> AuditEvent:
+    public = {"rules": verdict.rules_version, "read": list(verdict.evidence_read)}
+    return AuditEvent(
+        EventCode.GATE_PASSED, consult.institution_id, by.seat_id or by.id, consult.id, seat.id, public=public
+    )

@@ -1,0 +1,1 @@
+"""The wording shipped with the product, one file per text and language."""

@@ -1,0 +1,336 @@
+"""Consults as rows and as whole pages: read-only assembly, role by role."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from audit.errors import MissingRow
+from audit.reader import ReadEvent
+from clinic import access, admission, rulebook
+from clinic.actor import Actor
+from clinic.calendar import local_date
+from clinic.consult import Consult, ConsultKind, ConsultStatus, Seat, SeatState
+from clinic.errors import NotPermitted
+from clinic.panel import Invitation, Opinion
+from clinic.people import Role, Staff
+from clinic.roles import Action
+from consent import desk
+from consent.records import ConsentRecord
+from huizhen import masks
+from huizhen.api import render
+from huizhen.api.shapes.base import Label
+from huizhen.api.shapes.consult import (
+    AdmissionView,
+    CaseView,
+    ConsentView,
+    ConsultDetail,
+    ConsultRow,
+    DecisionView,
+    EvidenceView,
+    InvitationRow,
+    NoteView,
+    OpinionView,
+    PatientDetail,
+    ReasonView,
+    RecordingBrief,
+    TimelineRow,
+)
+from huizhen.store.tables import StoreTransaction
+from signaling.live import Live
+
+_AFTER = (ConsultStatus.IN_PROGRESS, ConsultStatus.CONCLUDING)
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who reads, and when."""
+
+    actor: Actor
+    staff: Staff
+    live: Live
+    now: datetime
+
+
+async def consult_row(tx: StoreTransaction, consult: Consult, reader: Reader) -> ConsultRow:
+    """One line of a list. The patient's name is masked in lists."""
+    seats = await tx.seats.find(consult_id=consult.id)
+    records = await desk.records_of(tx, consult.id)
+    house = await tx.institutions.get(consult.institution_id)
+    patient = await tx.patients.get(consult.patient_id)
+    doctor = await tx.staff.get(consult.doctor_id)
+    patient_seat = next((seat for seat in seats if seat.role is Role.PATIENT), None)
+    return ConsultRow(
+        id=consult.id,
+        kind=consult.kind,
+        status=consult.status,
+        starts_at=consult.starts_at,
+        ends_at=consult.ends_at,
+        patient=render.patient_row(patient, house, reader.now),
+        doctor=render.doctor_row(doctor),
+        department=consult.department,
+        department_label=render.department(consult.department),
+        reason=consult.reason,
+        waiting=[render.waiting_row(seat, reader.now) for seat in seats if seat.state is SeatState.WAITING],
+        consent=render.standings(consult, patient_seat, records) if patient_seat else {},
+        evidence_count=len(await tx.follow_up_evidence.find(consult_id=consult.id)),
+        recording=await _recording(tx, consult),
+        needs=await needs(tx, consult, reader.staff),
+    )
+
+
+async def needs(tx: StoreTransaction, consult: Consult, staff: Staff) -> list[str]:
+    """What this person still has to do in this consult, in order."""
+    todo: list[str] = []
+    mine = consult.doctor_id == staff.id
+    if consult.kind is ConsultKind.FOLLOW_UP:
+        if mine and consult.media_open and not await tx.follow_up_evidence.find(consult_id=consult.id):
+            todo.append("evidence")
+        if mine and consult.status in _AFTER and not await _signed(tx, consult, "visit_notes"):
+            todo.append("note")
+    else:
+        if mine and consult.media_open and not await tx.cases.find(consult_id=consult.id):
+            todo.append("case")
+        todo += await _panel_needs(tx, consult, staff)
+    if mine and consult.status is ConsultStatus.CONCLUDING and not todo:
+        todo.append("close")
+    return todo
+
+
+async def _panel_needs(tx: StoreTransaction, consult: Consult, staff: Staff) -> list[str]:
+    if consult.status not in _AFTER:
+        return []
+    invitations = await tx.invitations.find(consult_id=consult.id)
+    opinions = await tx.opinions.find(consult_id=consult.id)
+    signed = {row.expert_id for row in opinions if row.signed_at is not None}
+    todo = []
+    if any(row.expert_id == staff.id and row.state == "accepted" for row in invitations) and staff.id not in signed:
+        todo.append("opinion")
+    if consult.doctor_id == staff.id:
+        if any(row.state == "accepted" and row.expert_id not in signed for row in invitations):
+            todo.append("opinions_due")
+        if not await _signed(tx, consult, "decision_notes"):
+            todo.append("decision")
+    return todo
+
+
+async def _signed(tx: StoreTransaction, consult: Consult, table: str) -> bool:
+    return any(row.signed_at is not None for row in await getattr(tx, table).find(consult_id=consult.id))
+
+
+async def _recording(tx: StoreTransaction, consult: Consult) -> RecordingBrief | None:
+    recordings = await tx.recordings.find(consult_id=consult.id)
+    return RecordingBrief(id=recordings[-1].id, state=recordings[-1].state.value) if recordings else None
+
+
+async def consult_detail(
+    tx: StoreTransaction, consult: Consult, reader: Reader, events: Sequence[ReadEvent]
+) -> ConsultDetail:
+    """The whole page. Who may see the chart gets it, the viewing on record; others get the row and the people."""
+    row = await consult_row(tx, consult, reader)
+    seats = await tx.seats.find(consult_id=consult.id)
+    records = await desk.records_of(tx, consult.id)
+    names = await render.institution_names(tx, {consult.institution_id, *(seat.home_institution_id for seat in seats)})
+    chart = await _chart(tx, consult, reader)
+    mine = next((seat.id for seat in seats if seat.person_id == reader.staff.id), None)
+    detail = ConsultDetail(
+        **(row.model_dump() | {"patient": PatientDetail(**row.patient.model_dump())}),
+        evidence=[],
+        seats=render.seat_views(consult, seats, records, names, reader.live),
+        consents=[_consent_view(record) for record in records],
+        admission=await _admission(tx, consult, reader.now),
+        invitations=[await invitation_row(tx, each) for each in await tx.invitations.find(consult_id=consult.id)],
+        opinions=[],
+        timeline=await _timeline(tx, events, seats),
+        fee_cents=consult.fee_cents,
+        institution=names[consult.institution_id],
+        my_seat=mine,
+    )
+    return detail if chart is None else detail.model_copy(update=await _chart_fields(tx, chart, row))
+
+
+async def _chart(tx: StoreTransaction, consult: Consult, reader: Reader) -> access.Chart | None:
+    try:
+        return await access.view_chart(tx, reader.actor, consult.id)
+    except NotPermitted:
+        # book-keepers of the consult (nurse) and invited experts who have not accepted yet see it without the chart
+        await _may_look(tx, consult, reader)
+        return None
+
+
+async def _may_look(tx: StoreTransaction, consult: Consult, reader: Reader) -> None:
+    invited = await tx.invitations.find(consult_id=consult.id, expert_id=reader.staff.id)
+    house = reader.staff.institution_id == consult.institution_id
+    booker = consult.created_by == reader.staff.id
+    if not invited and not booker and not (house and Role.NURSE in reader.staff.roles):
+        raise NotPermitted(Action.SEE_CHART.value)
+
+
+async def _chart_fields(tx: StoreTransaction, chart: access.Chart, row: ConsultRow) -> dict[str, object]:
+    patient = chart.patient
+    return {
+        "patient": PatientDetail(
+            **row.patient.model_dump(),
+            name=patient.name,
+            masked_id=masks.id_number(patient.id_number),
+            birth_date=patient.birth_date.isoformat(),
+            phone_masked=masks.phone(patient.phone),
+            identity_level=int(patient.identity_level),
+        ),
+        "evidence": [
+            EvidenceView(
+                id=each.id,
+                department=each.department,
+                department_label=render.department(each.department),
+                visited_on=each.visited_on,
+                visited_institution=each.visited_institution,
+                diagnosis=each.diagnosis,
+                reference=each.reference,
+                added_at=each.added_at,
+            )
+            for each in chart.evidence
+        ],
+        "note": await _note_view(tx, chart),
+        "case": await _case_view(tx, chart),
+        "opinions": [await _opinion_view(tx, each) for each in chart.opinions],
+        "decision": await _decision_view(tx, chart),
+    }
+
+
+async def _note_view(tx: StoreTransaction, chart: access.Chart) -> NoteView | None:
+    note = chart.note
+    if note is None:
+        return None
+    return NoteView(
+        complaint=note.complaint,
+        findings=note.findings,
+        diagnosis=note.diagnosis,
+        advice=note.advice,
+        author=(await tx.staff.get(note.author_id)).name,
+        updated_at=note.updated_at,
+        signed_at=note.signed_at,
+    )
+
+
+async def _case_view(tx: StoreTransaction, chart: access.Chart) -> CaseView | None:
+    case = chart.case
+    if case is None:
+        return None
+    return CaseView(
+        id=case.id,
+        invited_institution=(await tx.institutions.get(case.invited_institution_id)).name,
+        invited_institution_id=case.invited_institution_id,
+        reason=case.reason,
+        aim=case.aim,
+        summary=case.summary,
+        wanted_specialty=case.wanted_specialty,
+        liability_mode=case.liability_mode,
+        requested_at=case.requested_at,
+    )
+
+
+async def _opinion_view(tx: StoreTransaction, opinion: Opinion) -> OpinionView:
+    return OpinionView(
+        expert=render.doctor_row(await tx.staff.get(opinion.expert_id)),
+        institution=(await tx.institutions.get(opinion.expert_institution_id)).name,
+        text=opinion.text,
+        dissent=opinion.dissent,
+        updated_at=opinion.updated_at,
+        signed_at=opinion.signed_at,
+    )
+
+
+async def _decision_view(tx: StoreTransaction, chart: access.Chart) -> DecisionView | None:
+    decision = chart.decision
+    if decision is None:
+        return None
+    return DecisionView(
+        adoption=decision.adoption,
+        reason=decision.reason,
+        treatment=decision.treatment,
+        doctor=(await tx.staff.get(decision.doctor_id)).name,
+        updated_at=decision.updated_at,
+        signed_at=decision.signed_at,
+    )
+
+
+async def invitation_row(tx: StoreTransaction, invitation: Invitation) -> InvitationRow:
+    """What an invited expert decides on (and the inviting doctor waits for)."""
+    case = await tx.cases.get(invitation.case_id)
+    consult = await tx.consults.get(invitation.consult_id)
+    doctor = await tx.staff.get(consult.doctor_id)
+    return InvitationRow(
+        id=invitation.id,
+        consult_id=invitation.consult_id,
+        state=invitation.state,
+        chair=invitation.chair,
+        expert=render.doctor_row(await tx.staff.get(invitation.expert_id)),
+        institution=(await tx.institutions.get(invitation.invited_institution_id)).name,
+        inviting_institution=(await tx.institutions.get(consult.institution_id)).name,
+        inviting_doctor=doctor.name,
+        reason=case.reason,
+        aim=case.aim,
+        summary=case.summary,
+        wanted_specialty=case.wanted_specialty,
+        starts_at=consult.starts_at,
+        ends_at=consult.ends_at,
+        sent_at=invitation.sent_at,
+        answered_at=invitation.answered_at,
+        refusal_reason=invitation.refusal_reason,
+    )
+
+
+def _consent_view(record: ConsentRecord) -> ConsentView:
+    return ConsentView(
+        id=record.id,
+        seat=record.seat_id,
+        action=record.action,
+        permitted=list(record.permitted),
+        refused=list(record.refused),
+        capacity=record.capacity.value,
+        locale=record.locale,
+        recorded_at=record.recorded_at,
+        digest=record.digest,
+    )
+
+
+async def _admission(tx: StoreTransaction, consult: Consult, now: datetime) -> AdmissionView:
+    house = await tx.institutions.get(consult.institution_id)
+    rules = rulebook.in_force(local_date(now, house.time_zone))
+    verdict = admission.judge(await admission.facts_of(tx, consult), rules, now)
+    return AdmissionView(
+        allowed=verdict.allowed,
+        reasons=[
+            ReasonView(code=each.code, rule=each.rule, citation=Label(zh=each.citation, en=each.citation_en))
+            for each in verdict.reasons
+        ],
+        evidence_read=list(verdict.evidence_read),
+        rules_version=verdict.rules_version,
+    )
+
+
+async def _timeline(tx: StoreTransaction, events: Sequence[ReadEvent], seats: Sequence[Seat]) -> list[TimelineRow]:
+    names = {seat.id: seat.display_name for seat in seats} | {
+        seat.person_id: seat.display_name for seat in seats if seat.person_id
+    }
+    rows = []
+    for event in events:
+        if event.actor_id not in names:
+            names[event.actor_id] = await who(tx, event.actor_id)
+        rows.append(TimelineRow(t=event.at, code=event.code, who=names[event.actor_id], outcome=event.outcome))
+    return rows
+
+
+async def who(tx: StoreTransaction, actor_id: str) -> str:
+    """A name for an actor id; patients masked, "system" and the unknown as they are."""
+    try:
+        return (await tx.staff.get(actor_id)).name
+    except MissingRow:
+        pass
+    try:
+        return masks.name((await tx.patients.get(actor_id)).name)
+    except MissingRow:
+        pass
+    try:
+        return (await tx.seats.get(actor_id)).display_name
+    except MissingRow:
+        return actor_id if actor_id in ("system", "anonymous") else ""

@@ -1,0 +1,83 @@
+"""Whose thing it is: one check per `Own`. "Not yours" and "not there" raise the same MissingRow."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from audit.errors import MissingRow
+from clinic.access import seat_of
+from clinic.consult import Consult
+from huizhen.api.call import Call
+from huizhen.api.route import Own
+from huizhen.store.tables import StoreTransaction
+
+Check = Callable[[Call[Any], StoreTransaction], Awaitable[None]]
+
+
+async def visible_consult(call: Call[Any], tx: StoreTransaction, consult_id: str) -> Consult:
+    """The consult when it belongs to the caller's institution, or they have a seat or an invitation in it."""
+    consult = await tx.consults.get(consult_id)
+    if consult.institution_id == call.me.institution_id:
+        return consult
+    if await seat_of(tx, call.actor, consult) is not None:
+        return consult
+    if await tx.invitations.find(consult_id=consult.id, expert_id=call.me.id):
+        return consult
+    raise MissingRow("consults")
+
+
+async def _consult(call: Call[Any], tx: StoreTransaction) -> None:
+    await visible_consult(call, tx, call.path("consult"))
+
+
+async def _consult_seat(call: Call[Any], tx: StoreTransaction) -> None:
+    consult = await visible_consult(call, tx, call.path("consult"))
+    if (await tx.seats.get(call.path("seat"))).consult_id != consult.id:
+        raise MissingRow("seats")
+
+
+async def _invitation(call: Call[Any], tx: StoreTransaction) -> None:
+    if (await tx.invitations.get(call.path("invitation"))).expert_id != call.me.id:
+        raise MissingRow("invitations")
+
+
+async def _nothing(call: Call[Any], tx: StoreTransaction) -> None:
+    """No resource is named: lists are made of the caller's own rows by the handler."""
+
+
+def _of_house(table: str, parameter: str) -> Check:
+    async def check(call: Call[Any], tx: StoreTransaction) -> None:
+        row = await getattr(tx, table).get(call.path(parameter))
+        if row.institution_id != call.me.institution_id:
+            raise MissingRow(table)
+
+    return check
+
+
+async def _recording(call: Call[Any], tx: StoreTransaction) -> None:
+    await _visible_recording(call, tx, call.path("recording"))
+
+
+async def _segment(call: Call[Any], tx: StoreTransaction) -> None:
+    await _visible_recording(call, tx, (await tx.segments.get(call.path("segment"))).recording_id)
+
+
+async def _visible_recording(call: Call[Any], tx: StoreTransaction, recording_id: str) -> None:
+    recording = await tx.recordings.get(recording_id)
+    await visible_consult(call, tx, recording.consult_id)
+
+
+CHECKS: Mapping[Own, Check] = {
+    Own.NOTHING: _nothing,
+    Own.SELF: _nothing,
+    Own.HOUSE: _nothing,
+    Own.DIRECTORY: _nothing,
+    Own.CONSULT: _consult,
+    Own.CONSULT_SEAT: _consult_seat,
+    Own.INVITATION: _invitation,
+    Own.STAFF: _of_house("staff", "staff"),
+    Own.RECORDING: _recording,
+    Own.SEGMENT: _segment,
+    Own.ACCESS: _of_house("access_grants", "access"),
+    Own.HOLD: _of_house("legal_holds", "hold"),
+    Own.DISPOSAL: _of_house("disposals", "disposal"),
+}

@@ -1,0 +1,145 @@
+"""Expert consults: the case, the invitations, opinions and the decision."""
+
+from clinic import panels
+from clinic.roles import Action
+from huizhen.api.call import Call
+from huizhen.api.consults import changed, detail_of
+from huizhen.api.detail import invitation_row
+from huizhen.api.route import Own, Route, Table, Unit, staff
+from huizhen.api.shapes.base import Empty, Items, NoBody
+from huizhen.api.shapes.consult import (
+    CaseBody,
+    ConsultDetail,
+    DecisionBody,
+    InvitationAnswer,
+    InvitationRow,
+    OpinionBody,
+)
+from signaling import closing
+
+
+async def request_case(call: Call[CaseBody]) -> ConsultDetail:
+    body, consult_id = call.body, call.path("consult")
+    new = panels.NewCase(
+        invited_institution_id=body.invited_institution_id,
+        expert_ids=tuple(dict.fromkeys(body.expert_ids)),
+        chair_id=body.chair_id,
+        reason=body.reason,
+        aim=body.aim,
+        summary=body.summary,
+        wanted_specialty=body.wanted_specialty,
+    )
+    async with call.services.db.begin() as tx:
+        await tx.operation(call.op, call.actor.id)
+        await panels.request_case(tx, consult_id, new, call.actor)
+    return await changed(call, consult_id)
+
+
+async def invitations(call: Call[NoBody]) -> Items[InvitationRow]:
+    rows = await call.tx.invitations.find(expert_id=call.me.id)
+    return Items(items=[await invitation_row(call.tx, row) for row in rows])
+
+
+async def answer(call: Call[InvitationAnswer]) -> InvitationRow:
+    body = call.body
+    async with call.services.db.begin() as tx:
+        await tx.operation(call.op, call.actor.id)
+        invitation, _ = await panels.answer_invitation(
+            tx, call.path("invitation"), call.actor, body.accept, body.reason
+        )
+    await closing.consult_changed(call.services.live, invitation.consult_id)
+    async with call.services.db.read() as tx:
+        return await invitation_row(tx, invitation)
+
+
+async def save_opinion(call: Call[OpinionBody]) -> ConsultDetail:
+    await panels.save_opinion(call.tx, call.path("consult"), call.actor, call.body.text, call.body.dissent)
+    return await detail_of(call, call.path("consult"))
+
+
+async def sign_opinion(call: Call[Empty]) -> ConsultDetail:
+    await panels.sign_opinion(call.tx, call.services.sealer, call.path("consult"), call.actor)
+    return await detail_of(call, call.path("consult"))
+
+
+async def save_decision(call: Call[DecisionBody]) -> ConsultDetail:
+    body = call.body
+    await panels.save_decision(call.tx, call.path("consult"), call.actor, body.adoption, body.reason, body.treatment)
+    return await detail_of(call, call.path("consult"))
+
+
+async def sign_decision(call: Call[Empty]) -> ConsultDetail:
+    await panels.sign_decision(call.tx, call.services.sealer, call.path("consult"), call.actor)
+    return await detail_of(call, call.path("consult"))
+
+
+ROUTES: Table = (
+    Route(
+        method="POST",
+        path="/api/consults/{consult}/case",
+        handler=request_case,
+        policy=staff(Action.REQUEST_CASE, own=Own.CONSULT),
+        body=CaseBody,
+        answer=ConsultDetail,
+        unit=Unit.NONE,
+        summary="Ask experts of another institution",
+    ),
+    Route(
+        method="GET",
+        path="/api/invitations",
+        handler=invitations,
+        policy=staff(Action.ANSWER_INVITATION, own=Own.SELF),
+        answer=Items[InvitationRow],
+        summary="Invitations addressed to me",
+    ),
+    Route(
+        method="POST",
+        path="/api/invitations/{invitation}/answer",
+        handler=answer,
+        policy=staff(Action.ANSWER_INVITATION, own=Own.INVITATION),
+        body=InvitationAnswer,
+        answer=InvitationRow,
+        unit=Unit.NONE,
+        summary="Accept, or refuse with a reason",
+    ),
+    Route(
+        method="PUT",
+        path="/api/consults/{consult}/opinion",
+        handler=save_opinion,
+        policy=staff(Action.WRITE_OPINION, own=Own.CONSULT),
+        body=OpinionBody,
+        answer=ConsultDetail,
+        unit=Unit.WRITE,
+        summary="My opinion as a draft",
+    ),
+    Route(
+        method="POST",
+        path="/api/consults/{consult}/opinion/sign",
+        handler=sign_opinion,
+        policy=staff(Action.SIGN_OPINION, own=Own.CONSULT),
+        body=Empty,
+        answer=ConsultDetail,
+        unit=Unit.WRITE,
+        summary="Sign my opinion",
+    ),
+    Route(
+        method="PUT",
+        path="/api/consults/{consult}/decision",
+        handler=save_decision,
+        policy=staff(Action.SIGN_DECISION, own=Own.CONSULT),
+        body=DecisionBody,
+        answer=ConsultDetail,
+        unit=Unit.WRITE,
+        summary="Adopt, partly, or not: a draft",
+    ),
+    Route(
+        method="POST",
+        path="/api/consults/{consult}/decision/sign",
+        handler=sign_decision,
+        policy=staff(Action.SIGN_DECISION, own=Own.CONSULT),
+        body=Empty,
+        answer=ConsultDetail,
+        unit=Unit.WRITE,
+        summary="Sign the decision",
+    ),
+)

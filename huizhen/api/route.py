@@ -1,0 +1,113 @@
+"""What a route is: method, path, models, and who may call. A route without a policy cannot be written down."""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from clinic.people import Role
+from clinic.roles import Action, permits
+from huizhen.api.shapes.base import NoBody, NoQuery
+
+if TYPE_CHECKING:
+    from huizhen.api.call import Call
+
+B = TypeVar("B", bound=BaseModel)
+
+ID = r"[0-9a-f]{32}"
+_PARAMETER = re.compile(r"\{(\w+)\}")
+
+
+class Door(StrEnum):
+    """Where the caller has to have come in."""
+
+    PUBLIC = "public"
+    STAFF = "staff"  # cookie hz_staff
+    SEAT = "seat"  # cookie hz_device
+    SCRAPE = "scrape"  # metrics: loopback or bearer token
+
+
+class Own(StrEnum):
+    """Whose thing it is about; the check of that name in `huizhen.api.own` runs first. Strangers get 404."""
+
+    NOTHING = "nothing"  # no resource named
+    SELF = "self"  # the caller's own seat or account
+    HOUSE = "house"  # lists and forms of the caller's own institution
+    CONSULT = "consult"  # of the own institution, or one the caller has a seat or an invitation in
+    CONSULT_SEAT = "consult_seat"  # a seat of such a consult
+    INVITATION = "invitation"  # addressed to the caller
+    STAFF = "staff"  # an account of the own institution
+    RECORDING = "recording"
+    SEGMENT = "segment"
+    ACCESS = "access"
+    HOLD = "hold"
+    DISPOSAL = "disposal"
+    DIRECTORY = "directory"  # names of institutions and their experts are open to all staff
+
+
+class Unit(StrEnum):
+    """The transaction the dispatcher opens around the handler."""
+
+    NONE = "none"
+    READ = "read"
+    WRITE = "write"  # claims the body's operation id first
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Who may call. `actions`: any of them, by any role of the account; empty = everybody who came in by that door."""
+
+    door: Door
+    own: Own
+    actions: tuple[Action, ...] = ()
+
+    def admits(self, roles: tuple[Role, ...]) -> bool:
+        return not self.actions or any(permits(role, action) for role in roles for action in self.actions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route(Generic[B]):
+    """One row of the table. `answer` is the model of a 200; `claims` False where the use case claims `op` itself."""
+
+    method: str
+    path: str
+    handler: "Callable[[Call[B]], Awaitable[BaseModel | web.StreamResponse]]"
+    policy: Policy
+    answer: type[BaseModel]
+    summary: str
+    body: type[B] = field(default=NoBody)  # type: ignore[assignment]
+    query: type[BaseModel] = NoQuery
+    unit: Unit = Unit.READ
+    claims: bool = True
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        return tuple(_PARAMETER.findall(self.path))
+
+    @property
+    def pattern(self) -> str:
+        """The path for aiohttp: every parameter is an id, anything else is no such page."""
+        return _PARAMETER.sub(lambda match: f"{{{match.group(1)}:{ID}}}", self.path)
+
+    @property
+    def mutates(self) -> bool:
+        return self.method not in ("GET", "HEAD")
+
+
+Table = tuple[Route[Any], ...]
+
+
+def staff(*actions: Action, own: Own) -> Policy:
+    return Policy(Door.STAFF, own, actions)
+
+
+def seat(own: Own = Own.SELF) -> Policy:
+    return Policy(Door.SEAT, own)
+
+
+def public() -> Policy:
+    return Policy(Door.PUBLIC, Own.NOTHING)

@@ -1,0 +1,1 @@
+"""Pydantic models of every body and answer."""

@@ -1,0 +1,237 @@
+"""Bodies and answers of the patient page."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from clinic.consult import ConsultKind, ConsultStatus, SeatState
+from clinic.people import Role
+from consent.records import ConsentAction, Purpose
+from consent.standing import Standing
+from huizhen.api.shapes.base import (
+    Answer,
+    Body,
+    Code,
+    Id,
+    Label,
+    Line,
+    LocaleName,
+    LooseBody,
+    Moment,
+    Name,
+    Natural,
+    Query,
+)
+
+DeviceState = Literal["ok", "missing", "denied", "busy"]
+Secret = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+# Strokes are bounded by the body limit; coordinates may be fractions of a pixel.
+Coordinate = Annotated[float, Field(ge=-1e6, le=1e9, allow_inf_nan=False)]
+Point = tuple[Coordinate, Coordinate, Coordinate]  # x, y, milliseconds
+
+
+class Redeem(LooseBody):
+    secret: Secret
+    second_factor: Annotated[str, StringConstraints(min_length=1, max_length=16)] | None = None
+
+
+class SeatCard(Answer):
+    id: str
+    role: Role
+    display_name: str
+    state: SeatState
+    relation: str | None = None
+
+
+class PatientCard(Answer):
+    masked_name: str
+
+
+class ConsultCard(Answer):
+    id: str
+    kind: ConsultKind
+    status: ConsultStatus
+    starts_at: Moment
+    ends_at: Moment
+    reason: str | None = None
+
+
+class DoctorCard(Answer):
+    name: str
+    name_en: str
+    title: str
+    licence_number: str | None
+    department: str
+    department_label: Label
+
+
+class InstitutionCard(Answer):
+    id: str
+    name: str
+    name_en: str
+    phone: str
+    time_zone: str
+
+
+class ConsentCard(Answer):
+    complete: bool
+    standing: dict[Purpose, Standing]
+
+
+class SeatOverview(Answer):
+    seat: SeatCard
+    patient: PatientCard
+    consult: ConsultCard
+    doctor: DoctorCard
+    institution: InstitutionCard
+    fee_cents: int
+    identity_confirmed: bool
+    device_checked: bool
+    consent: ConsentCard
+    csrf: str
+    server_time: Moment
+
+
+class Opened(Answer):
+    csrf: str
+    seat: SeatOverview
+
+
+class Confirm(Body):
+    confirmed: Literal[True]
+
+
+class DeviceCheck(Body):
+    camera: DeviceState
+    microphone: DeviceState
+    speaker: Literal["ok", "unknown"]
+    network: Literal["good", "fair", "poor"]
+    rtt_ms: Annotated[float, Field(ge=0, le=600_000, allow_inf_nan=False)]
+    kbps: Annotated[float, Field(ge=0, le=10_000_000, allow_inf_nan=False)]
+
+
+class ProbeQuery(Query):
+    size: Annotated[int, Field(ge=1, le=1_000_000)] = 100_000
+
+
+class Section(Answer):
+    key: str
+    title: str
+    body: str
+
+
+class Question(Answer):
+    purpose: Purpose
+    question: str
+    if_refused: str
+    blocks_care: bool
+
+
+class Signer(Answer):
+    expected_name_masked: str
+    capacity: str
+    child_must_assent: bool
+
+
+class PresentedConsent(Answer):
+    template_id: str
+    key: str
+    version: int
+    locale: str
+    title: str
+    sections: list[Section]
+    questions: list[Question]
+    shown_sha256: str
+    signer: Signer
+    shared_with: list[str]
+
+
+class Signature(Answer):
+    model_config = Body.model_config
+
+    png: Annotated[str, StringConstraints(max_length=180_000, pattern=r"^data:image/png;base64,[A-Za-z0-9+/]+={0,2}$")]
+    strokes: Annotated[list[Annotated[list[Point], Field(max_length=5_000)]], Field(max_length=500)]
+    method: Literal["drawn", "typed"] = "drawn"
+
+
+class SectionReading(Answer):
+    model_config = Body.model_config
+
+    key: Code
+    shown_ms: Natural = 0
+    dwell_ms: Natural
+    scrolled_percent: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+
+
+class Reading(Answer):
+    model_config = Body.model_config
+
+    sections: Annotated[list[SectionReading], Field(max_length=50)]
+    read_aloud: bool
+    font_px: Annotated[float, Field(ge=4, le=200, allow_inf_nan=False)]
+
+
+class SignConsent(Body):
+    template_id: Id
+    shown_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    locale: LocaleName
+    decisions: Annotated[dict[Purpose, bool], Field(max_length=8)]
+    typed_name: Name
+    signature: Signature
+    reading: Reading
+    capacity: Literal["self", "guardian"] = "self"
+    relation: Line | None = None
+    child_assents: bool = False
+
+
+class WithdrawConsent(Body):
+    purposes: Annotated[list[Purpose], Field(min_length=1, max_length=8)]
+    reason: Line | None = None
+
+
+class TicketAnswer(Answer):
+    ticket: str
+    expires_in: int
+
+
+class SignedNote(Answer):
+    complaint: str
+    findings: str
+    diagnosis: str
+    advice: str
+    signed_at: Moment
+    author: str
+
+
+class ConsentReceipt(Answer):
+    id: str
+    action: ConsentAction
+    permitted: list[Purpose]
+    refused: list[Purpose]
+    recorded_at: Moment
+    digest: str
+    title: str
+
+
+class Viewer(Answer):
+    when: Moment
+    who_role: str
+    institution: str
+    what: str
+
+
+class RecordingFate(Answer):
+    exists: bool
+    state: str | None = None
+    kept_until: str | None = None
+    disposed_at: Moment | None = None
+
+
+class AfterVisit(Answer):
+    status: ConsultStatus
+    ended_at: Moment | None
+    note: SignedNote | None = None
+    consents: list[ConsentReceipt]
+    viewers: list[Viewer]
+    institution: InstitutionCard
+    recording: RecordingFate

@@ -1,0 +1,17 @@
+"""The one table of routes. Anything not in it does not exist (the WHIP/WHEP and socket edges have their own doors)."""
+
+from huizhen.api import admin, archive, audit, consults, directory, disposals, panels, public, seat, session
+from huizhen.api.route import Table
+
+ROUTES: Table = (
+    *public.ROUTES,
+    *session.ROUTES,
+    *seat.ROUTES,
+    *consults.ROUTES,
+    *panels.ROUTES,
+    *directory.ROUTES,
+    *archive.ROUTES,
+    *disposals.ROUTES,
+    *audit.ROUTES,
+    *admin.ROUTES,
+)

@@ -1,0 +1,65 @@
+"""The aiohttp application: one error boundary, security headers, routes, and the parts as one cleanup context."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from aiohttp import web
+
+from huizhen import logs, whip
+from huizhen.api import dispatch
+from huizhen.api.table import ROUTES
+from huizhen.headers import SecurityHeaders
+from huizhen.pages import Pages
+from huizhen.problems import problem_of
+from huizhen.wiring import Parts
+
+log = logs.get("http")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+PARTS: web.AppKey[Parts] = web.AppKey("parts", Parts)
+
+
+def create_app(parts: Parts) -> web.Application:
+    """The application over open parts; it starts them and, when it stops, closes them."""
+    settings = parts.settings
+    app = web.Application(middlewares=[boundary], client_max_size=settings.body_limit)
+    app[PARTS] = parts
+    app.on_response_prepare.append(SecurityHeaders(settings))
+    dispatch.register(app, parts.services, ROUTES)
+    app.router.add_routes(whip.routes(parts.live, parts.tokens))
+    Pages(settings).register(app)
+    parts.edge.attach(app)
+    app.cleanup_ctx.append(_running)
+    app.on_shutdown.append(_quieten)
+    return app
+
+
+async def _running(app: web.Application) -> AsyncIterator[None]:
+    parts = app[PARTS]
+    await parts.start()
+    yield
+    await parts.close()
+
+
+async def _quieten(app: web.Application) -> None:
+    """Before connections are waited for: sockets are told, or the server would wait for them."""
+    await app[PARTS].quieten()
+
+
+@web.middleware
+async def boundary(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Nothing leaves this server but an answer or a coded problem."""
+    try:
+        return await handler(request)
+    except web.HTTPRedirection:
+        raise
+    except web.HTTPException as error:
+        return problem_of(error).response()
+    except Exception as error:
+        route = request.match_info.route.resource
+        problem = problem_of(error)
+        if problem.status >= 500:
+            where = route.canonical if route is not None else ""
+            log.error(  # noqa: TRY400 messages of exceptions stay out of logs
+                "request failed", route=where, code=problem.code, error=type(error).__name__, trace=logs.trace(error)
+            )
+        return problem.response()

@@ -1,0 +1,1 @@
+"""Doors: staff logins, patient links and devices, and the secrets behind them."""

@@ -1,0 +1,100 @@
+"""What the server does by itself: signatures on the trail, forgotten consults, ended sessions, due records."""
+
+from datetime import datetime
+
+from archive import intake, purge, retention
+from audit.events import EventCode
+from audit.transaction import AuditEvent, Database
+from huizhen import logs
+from huizhen.jobs import Job
+from huizhen.services import Services
+from huizhen.store.tables import StoreTransaction
+from recording.recorder import Recorder
+from recording.records import RecordingState
+from signaling import upkeep
+
+log = logs.get("chores")
+
+_CHECKPOINT_POLL = 5.0
+_INTAKE_SECONDS = 60.0
+
+
+async def institutions(db: Database[StoreTransaction]) -> list[str]:
+    async with db.read() as tx:
+        return [row.id for row in await tx.institutions.find()]
+
+
+async def take_in(db: Database[StoreTransaction], recording_id: str) -> None:
+    """The sealed recording becomes a record of the archive, once."""
+    async with db.begin() as tx:
+        if not await tx.retained_records.find(subject_id=recording_id):
+            await intake.on_recording_sealed(tx, recording_id)
+
+
+def of(services: Services, recorder: Recorder) -> list[Job]:
+    """Every job of this server, with its pace."""
+    del recorder  # its own timers are inside it
+    settings = services.settings
+
+    async def checkpoint() -> None:
+        try:
+            await services.checkpoints.sign_due()
+        except Exception as error:
+            services.health.alarm("audit", getattr(error, "code", "audit.error"))
+            raise
+        services.health.clear("audit")
+
+    async def sweep() -> None:
+        ended = await upkeep.sweep(services.live, services.clock(), await institutions(services.db))
+        if ended:
+            log.info("forgotten consults ended", count=len(ended))
+
+    async def expire() -> None:
+        ended = await services.staff_door.expire() + await services.link_door.expire()
+        if ended:
+            log.info("sessions ended", count=ended)
+
+    async def archive_intake() -> None:
+        async with services.db.read() as tx:
+            sealed = await tx.recordings.find(state=RecordingState.SEALED)
+            known = {row.subject_id for row in await tx.retained_records.find()}
+        for recording in sealed:
+            if recording.id not in known:
+                await take_in(services.db, recording.id)
+
+    async def due() -> None:
+        for institution_id in await institutions(services.db):
+            await scan(services, institution_id, services.clock())
+
+    async def resume_purges() -> None:
+        for institution_id in await institutions(services.db):
+            await finish_purges(services, institution_id)
+
+    return [
+        Job("checkpoint", min(_CHECKPOINT_POLL, settings.checkpoint_seconds), checkpoint, at_once=True),
+        Job("sweep", settings.sweep_seconds, sweep, at_once=True),
+        Job("sessions", settings.sweep_seconds, expire),
+        Job("archive-intake", _INTAKE_SECONDS, archive_intake, at_once=True),
+        Job("retention", settings.retention_hours * 3600, due, at_once=True),
+        Job("purge", settings.retention_hours * 3600, resume_purges, at_once=True),
+    ]
+
+
+async def scan(services: Services, institution_id: str, now: datetime) -> int:
+    """What became due, put on record when it is anything. Returns how many."""
+    async with services.db.read() as tx:
+        found = await retention.due_list(tx, institution_id)
+    if found:
+        async with services.db.begin() as tx:
+            public = {"count": len(found), "blocked": sum(bool(each.blocked_by) for each in found)}
+            await tx.append(AuditEvent(EventCode.RETENTION_DUE, institution_id, "system", public=public))
+    log.info("retention scan", institution=institution_id, count=len(found))
+    return len(found)
+
+
+async def finish_purges(services: Services, institution_id: str) -> None:
+    """Purges a crash interrupted go on where they were."""
+    async with services.db.read() as tx:
+        waiting = await purge.unfinished(tx, institution_id)
+    for disposal_id in waiting:
+        await purge.purge(services.db, services.keyring, services.blobs, services.sealer, disposal_id)

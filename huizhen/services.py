@@ -1,0 +1,40 @@
+"""The parts a request may use, as one frozen record made in wiring."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from audit.transaction import Database
+from consent.transaction import Sealer
+from huizhen.auth.limiter import RequestRate
+from huizhen.auth.links import LinkDoor
+from huizhen.auth.staff import StaffDoor
+from huizhen.health import Health
+from huizhen.metrics import Metrics
+from huizhen.settings import Settings
+from huizhen.store.checkpoints import Checkpointer
+from huizhen.store.tables import StoreTransaction
+from huizhen.tokens import TokenBook
+from recording.playback import Playback
+from recording.ports import Blobs, KeyRing
+from signaling.live import Live
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    settings: Settings
+    clock: Callable[[], datetime]
+    db: Database[StoreTransaction]
+    sealer: Sealer
+    keyring: KeyRing
+    blobs: Blobs
+    live: Live
+    tokens: TokenBook
+    staff_door: StaffDoor
+    link_door: LinkDoor
+    rate: RequestRate
+    metrics: Metrics
+    health: Health
+    checkpoints: Checkpointer
+    playback: Playback
+    base_url: Callable[[], str]  # what links begin with

@@ -1,0 +1,1 @@
+"""Alembic environment; run through huizhen.store.migrate."""

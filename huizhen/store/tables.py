@@ -1,0 +1,128 @@
+"""Which dataclass is kept in which table. One line per type; the SQL and the in-memory database both read this list.
+
+To add a type: one line in `TABLES`, and one in `StoreTransaction` so that the repository is typed.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from archive.records import AccessGrant, Disposal, LegalHold, RetainedRecord
+from audit.reader import StoredLeaf
+from audit.transaction import AuditEvent, Repository
+from clinic.consult import ChatMessage, Consult, FollowUpEvidence, Seat, VisitNote
+from clinic.panel import Case, DecisionNote, Invitation, Opinion
+from clinic.people import Institution, Patient, Staff
+from consent.records import ConsentRecord, ConsentTemplate
+from huizhen.auth.rows import DeviceSession, JoinLink, PlaybackView, StaffCredential, StaffSession
+from recording.records import Gap, Recording, Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """`name` is both the SQL table and the attribute of the transaction.
+
+    evidential: each write must be covered by an audit event. append_only: rows are never changed, and leave only by
+    `remove` (a lawful disposal). indexes: column tuples beside the unique id.
+    """
+
+    name: str
+    row: type[Any]
+    evidential: bool = True
+    append_only: bool = False
+    indexes: tuple[tuple[str, ...], ...] = ()
+
+
+_CONSULT = (("consult_id",),)
+
+TABLES: tuple[Table, ...] = (
+    Table("institutions", Institution),
+    Table("staff", Staff, indexes=(("institution_id",), ("login",))),
+    Table("patients", Patient, indexes=(("institution_id",),)),
+    Table("consults", Consult, indexes=(("institution_id", "starts_at"), ("status",), ("doctor_id",), ("patient_id",))),
+    Table("seats", Seat, indexes=(*_CONSULT, ("person_id",))),
+    Table("follow_up_evidence", FollowUpEvidence, indexes=_CONSULT),
+    Table("visit_notes", VisitNote, indexes=_CONSULT),
+    Table("chat_messages", ChatMessage, append_only=True, indexes=_CONSULT),
+    Table("cases", Case, indexes=(*_CONSULT, ("invited_institution_id",))),
+    Table("invitations", Invitation, indexes=(*_CONSULT, ("expert_id",))),
+    Table("opinions", Opinion, indexes=_CONSULT),
+    Table("decision_notes", DecisionNote, indexes=_CONSULT),
+    Table("consent_templates", ConsentTemplate, append_only=True, indexes=(("institution_id", "key"),)),
+    Table("consent_records", ConsentRecord, append_only=True, indexes=(*_CONSULT, ("seat_id",))),
+    Table("recordings", Recording, indexes=(*_CONSULT, ("state",))),
+    Table("segments", Segment, append_only=True, indexes=(*_CONSULT, ("recording_id",))),
+    Table("gaps", Gap, indexes=(*_CONSULT, ("recording_id",))),
+    Table("retained_records", RetainedRecord, indexes=(("institution_id", "state"), *_CONSULT, ("subject_id",))),
+    Table("access_grants", AccessGrant, indexes=(("institution_id", "state"), *_CONSULT, ("recording_id",))),
+    Table("legal_holds", LegalHold, indexes=(("institution_id",), *_CONSULT)),
+    Table("disposals", Disposal, indexes=(("institution_id", "state"),)),
+    Table("staff_credentials", StaffCredential, evidential=False),
+    Table("staff_sessions", StaffSession, evidential=False, indexes=(("staff_id",),)),
+    Table("join_links", JoinLink, evidential=False, indexes=(("seat_id",),)),
+    Table("device_sessions", DeviceSession, evidential=False, indexes=(("seat_id",),)),
+    Table("playback_views", PlaybackView, evidential=False, indexes=(("session_id",),)),
+)
+
+
+class StoreTransaction(ABC):
+    """A transaction with every repository of this server, typed; the SQL and the in-memory one derive from it.
+
+    Structurally it satisfies each package's own Protocol (ClinicTransaction ... ArchiveTransaction, TrailSource).
+    """
+
+    institutions: Repository[Institution]
+    staff: Repository[Staff]
+    patients: Repository[Patient]
+    consults: Repository[Consult]
+    seats: Repository[Seat]
+    follow_up_evidence: Repository[FollowUpEvidence]
+    visit_notes: Repository[VisitNote]
+    chat_messages: Repository[ChatMessage]
+    cases: Repository[Case]
+    invitations: Repository[Invitation]
+    opinions: Repository[Opinion]
+    decision_notes: Repository[DecisionNote]
+    consent_templates: Repository[ConsentTemplate]
+    consent_records: Repository[ConsentRecord]
+    recordings: Repository[Recording]
+    segments: Repository[Segment]
+    gaps: Repository[Gap]
+    retained_records: Repository[RetainedRecord]
+    access_grants: Repository[AccessGrant]
+    legal_holds: Repository[LegalHold]
+    disposals: Repository[Disposal]
+    staff_credentials: Repository[StaffCredential]
+    staff_sessions: Repository[StaffSession]
+    join_links: Repository[JoinLink]
+    device_sessions: Repository[DeviceSession]
+    playback_views: Repository[PlaybackView]
+
+    @property
+    @abstractmethod
+    def now(self) -> datetime:
+        """audit.transaction.Transaction.now"""
+
+    @abstractmethod
+    async def append(self, event: AuditEvent) -> str:
+        """audit.transaction.Transaction.append"""
+
+    @abstractmethod
+    async def operation(self, operation_id: str, actor_id: str) -> None:
+        """audit.transaction.Transaction.operation"""
+
+    @abstractmethod
+    async def trail(
+        self, institution_id: str, consult_id: str | None = None, *, after: tuple[int, int] = (0, -1), limit: int = 1000
+    ) -> Sequence[StoredLeaf]:
+        """audit.reader.TrailSource.trail"""
+
+
+def tenant(row: Any) -> str | None:
+    """The institution a row belongs to; an institution belongs to itself. None for rows of the server itself."""
+    if isinstance(row, Institution):
+        return row.id
+    value = getattr(row, "institution_id", None)
+    return value if isinstance(value, str) else None

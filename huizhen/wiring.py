@@ -1,0 +1,273 @@
+"""The one place where the parts are put together, and the order in which they are closed.
+
+Opening: database, checks of the log, media server, live consults, recorder, sockets. Closing is the reverse: sockets
+are told, live consults end their timers, the recorder seals what it has, media stops, the database goes last.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from audit.events import EventCode
+from audit.transaction import AuditEvent
+from clinic.actor import Actor
+from clinic.consult import Seat
+from consent.gate import OnWithdrawal, RecordingPolicy
+from huizhen import chores, health, logs
+from huizhen.api import render
+from huizhen.auth.limiter import Attempts, RequestRate
+from huizhen.auth.links import LinkDoor
+from huizhen.auth.passwords import Passwords
+from huizhen.auth.staff import StaffDoor
+from huizhen.health import Health
+from huizhen.jobs import Jobs
+from huizhen.metrics import Live as LiveFigures
+from huizhen.metrics import LiveCounters, Metrics
+from huizhen.recording_rules import gate_of, stamp_of
+from huizhen.services import Services
+from huizhen.settings import Settings
+from huizhen.sockets import SocketEdge
+from huizhen.store.blobs import LocalBlobs
+from huizhen.store.checkpoints import Checkpointer
+from huizhen.store.database import SqlDatabase, utc_now
+from huizhen.store.keys import replace_file
+from huizhen.store.tables import StoreTransaction
+from huizhen.tokens import TokenBook
+from recording.playback import Playback
+from recording.ports import RecorderPolicy, RecorderPorts
+from recording.recorder import Recorder
+from recording.records import Recording, RecordingState
+from rtc.server import MediaConfig, MediaServer
+from signaling import upkeep
+from signaling.live import Live
+from signaling.ports import InviteLink
+
+log = logs.get("wiring")
+Clock = Callable[[], datetime]
+
+_MEBIBYTE = 1024 * 1024
+_SINGLE_USE_KEY = 32
+
+
+@dataclass(slots=True)
+class Parts:
+    """Everything that runs, with one `close`."""
+
+    settings: Settings
+    database: SqlDatabase
+    checkpoints: Checkpointer
+    media: MediaServer
+    recorder: Recorder
+    live: Live
+    tokens: TokenBook
+    edge: SocketEdge
+    jobs: Jobs
+    services: Services
+    address: "Address"
+    _closed: bool = field(default=False)
+
+    async def start(self) -> None:
+        """After the application is set up: bring back what a former process left, then begin the housekeeping."""
+        await self.recorder.open()
+        await self.recorder.recover()
+        await self.edge.start()
+        await self.live.start()
+        await upkeep.restore(self.live)
+        await _note(self.database, EventCode.SERVER_STARTED)
+        self.jobs.start(chores.of(self.services, self.recorder))
+
+    async def quieten(self) -> None:
+        """Tell the sockets and stop the clocks; media may still drain."""
+        await self.jobs.close()
+        await self.edge.close()
+        await self.live.close("shutdown")
+
+    async def close(self) -> None:
+        """Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        await self.quieten()
+        await self.recorder.close()
+        await self.media.close()
+        await _note(self.database, EventCode.SERVER_STOPPED)
+        for institution_id in await chores.institutions(self.database):
+            await self.checkpoints.sign(institution_id)
+        await self.database.close()
+
+
+@dataclass(slots=True)
+class Address:
+    """What links begin with: the public URL, or where the server came to listen."""
+
+    url: str
+
+    def __call__(self) -> str:
+        return self.url
+
+
+async def build(settings: Settings, clock: Clock = utc_now) -> Parts:
+    """All parts, opened. Raises SchemaOutdated, KeysUnreadable, LogDiverged, PortTaken: nothing stays open then."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    database = await SqlDatabase.open(
+        settings.database, settings.keys_path, clock=clock, deployment=settings.deployment, node=settings.node
+    )
+    try:
+        checkpoints = Checkpointer(database, timedelta(seconds=settings.checkpoint_seconds))
+        await checkpoints.check()
+        media = await MediaServer.start(media_config(settings))
+    except BaseException:
+        await database.close()
+        raise
+    return _assemble(settings, clock, database, checkpoints, media)
+
+
+def media_config(settings: Settings) -> MediaConfig:
+    return MediaConfig(
+        host=settings.media_host,
+        host6=settings.media_host6,
+        port=settings.media_port,
+        announce=settings.media_announce,
+        tcp=settings.media_tcp,
+    )
+
+
+def _assemble(
+    settings: Settings, clock: Clock, database: SqlDatabase, checkpoints: Checkpointer, media: MediaServer
+) -> Parts:
+    metrics = Metrics()
+    address = Address(settings.public_url or "")
+    attempts = Attempts(settings)
+    links = LinkDoor(database, attempts, settings)
+    policy = RecordingPolicy(OnWithdrawal(settings.other_withdraws))
+    blobs = LocalBlobs(settings.blobs_path)
+    live = Live(
+        database,
+        media,
+        database.sealer,
+        _link_issuer(links, address),
+        clock=clock,
+        counters=LiveCounters(metrics.registry),
+        policy=policy,
+    )
+    recorder = _recorder(settings, clock, database, media, live=live, blobs=blobs, policy=policy)
+    live.recorder = recorder
+    recorder.on_changed = _recording_changed(database, live)
+    tokens = TokenBook(settings.deployment, device_key(settings.keys_path), clock)
+    services = Services(
+        settings=settings,
+        clock=clock,
+        db=database,
+        sealer=database.sealer,
+        keyring=database.keys,
+        blobs=blobs,
+        live=live,
+        tokens=tokens,
+        staff_door=StaffDoor(database, Passwords(settings), attempts, settings),
+        link_door=links,
+        rate=RequestRate(settings),
+        metrics=metrics,
+        health=_health(settings, metrics, database, media),
+        checkpoints=checkpoints,
+        playback=Playback(database, database.keys, blobs),
+        base_url=address,
+    )
+    metrics.watch(lambda: figures(live, recorder))
+    edge = SocketEdge(live, tokens, allowed_origins(settings))
+    return Parts(settings, database, checkpoints, media, recorder, live, tokens, edge, Jobs(metrics), services, address)
+
+
+def allowed_origins(settings: Settings) -> Sequence[str] | None:
+    """None = the page's own origin. With a public URL behind a proxy the Host header may differ: named explicitly."""
+    if settings.public_url is None and not settings.allowed_origins:
+        return None
+    return tuple(filter(None, (settings.public_url, *settings.allowed_origins)))
+
+
+def _recorder(
+    settings: Settings,
+    clock: Clock,
+    database: SqlDatabase,
+    media: MediaServer,
+    *,
+    live: Live,
+    blobs: LocalBlobs,
+    policy: RecordingPolicy,
+) -> Recorder:
+    ports = RecorderPorts(
+        db=database,
+        room=media.room,
+        present=live.present,
+        keyring=database.keys,
+        blobs=blobs,
+        clock=clock,
+        gate=gate_of(policy),
+        stamp=stamp_of,
+    )
+    floor = settings.free_space_floor_mb * _MEBIBYTE
+    return Recorder(ports, RecorderPolicy(spool=settings.spool_path, free_floor=floor))
+
+
+def _recording_changed(database: SqlDatabase, live: Live) -> Callable[[Recording, str | None], Any]:
+    """A sealed recording enters the archive, then the room is told. The job `archive-intake` repeats failures."""
+
+    async def changed(recording: Recording, reason: str | None) -> None:
+        if recording.state is RecordingState.SEALED:
+            await chores.take_in(database, recording.id)
+        await live.recording_changed(recording, reason)
+
+    return changed
+
+
+def _link_issuer(links: LinkDoor, address: Address) -> Callable[[StoreTransaction, Seat, Actor], Any]:
+    async def issue(tx: StoreTransaction, seat: Seat, actor: Actor) -> InviteLink:
+        issued = await links.issue(tx, seat, actor.seat_id or actor.id)
+        view = render.link_view(address(), issued)
+        return InviteLink(view.url, view.qr_svg, issued.expires_at, view.code)
+
+    return issue
+
+
+def _health(settings: Settings, metrics: Metrics, database: SqlDatabase, media: MediaServer) -> Health:
+    found = Health(metrics)
+
+    async def reads() -> bool:
+        async with database.read() as tx:
+            await tx.institutions.find()
+        return True
+
+    async def receives() -> bool:
+        return media.port > 0
+
+    found.watch("database", reads)
+    found.watch("media", receives)
+    found.watch("disk", health.free_space(settings))
+    return found
+
+
+def figures(live: Live, recorder: Recorder) -> LiveFigures:
+    rooms = list(live.rooms.values())
+    return LiveFigures(
+        rooms=len(rooms),
+        people=sum(len(room.in_call) for room in rooms),
+        recordings=sum(live.records(room.consult.id) for room in rooms),
+        sockets=sum(len(room.lines) for room in rooms),
+    )
+
+
+def device_key(folder: Path) -> bytes:
+    """The key of WHIP/WHEP bearer tokens, made once."""
+    path = folder / "devices.key"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        replace_file(path, os.urandom(_SINGLE_USE_KEY))
+    return path.read_bytes()
+
+
+async def _note(database: SqlDatabase, code: EventCode) -> None:
+    for institution_id in await chores.institutions(database):
+        async with database.begin() as tx:
+            await tx.append(AuditEvent(code, institution_id, "system"))

@@ -1,0 +1,1 @@
+"""Wording as data."""

@@ -1,0 +1,57 @@
+"""The two gates before media: is the seat still open in a consult that is on, and is every needed consent there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from clinic.consult import Consult, Seat, SeatState
+from clinic.errors import NotPermitted, SeatClosed
+from clinic.people import CLINICIANS, Role
+from clinic.roles import Action, permits
+from consent import gate
+from consent.records import ConsentRecord
+from rtc.negotiation import Source
+from signaling.errors import RoomOver
+
+
+@dataclass(frozen=True, slots=True)
+class SeatTicket:
+    """What a socket ticket says of a seat that passed."""
+
+    seat: Seat
+    consult: Consult
+    role: Role
+    grants: tuple[str, ...]
+
+
+async def ticket_grants(tx: Any, seat_id: str) -> SeatTicket:
+    """For a ticket: who the seat is and what it may do. `tx` is a ConsentTransaction.
+
+    Raises MissingRow, RoomOver, SeatClosed, NotPermitted, ConsentMissing.
+    """
+    seat: Seat = await tx.seats.get(seat_id)
+    consult: Consult = await tx.consults.get(seat.consult_id)
+    await pass_gates(tx, consult, seat)
+    grants = [Source.MICROPHONE.value, Source.CAMERA.value]
+    if permits(seat.role, Action.SHARE_SCREEN):
+        grants.append(Source.SCREEN.value)
+    return SeatTicket(seat, consult, seat.role, (*grants, "subscribe"))
+
+
+async def pass_gates(tx: Any, consult: Consult, seat: Seat) -> Sequence[ConsentRecord]:
+    """Judge one seat; the consent records read. Raises as `ticket_grants`."""
+    if not consult.media_open:
+        raise RoomOver
+    if seat.state is SeatState.REMOVED:
+        raise SeatClosed
+    if not permits(seat.role, Action.JOIN_MEDIA):
+        raise NotPermitted(Action.JOIN_MEDIA.value)
+    records: Sequence[ConsentRecord] = await tx.consent_records.find(consult_id=consult.id)
+    institution = await tx.institutions.get(consult.institution_id)
+    gate.require(records, consult, seat, institution.recording_basis)
+    return records
+
+
+def gives_notice(seat: Seat) -> bool:
+    """Staff acknowledge the standing notice on recording by joining."""
+    return seat.role in CLINICIANS

@@ -1,0 +1,148 @@
+"""Recording and consent while a consult is live. Withdrawal stops the writing first and commits afterwards."""
+
+from collections.abc import Sequence
+
+from archive import intake
+from audit.errors import DuplicateOperation
+from clinic import visit
+from clinic.access import authorise
+from clinic.actor import Actor
+from clinic.consult import Consult, Seat
+from clinic.people import CLINICIANS, Role
+from clinic.roles import Action
+from consent import desk
+from consent.gate import Effect, withdrawal_effect
+from consent.records import Purpose
+from consent.standing import Standing, standing
+from signaling import closing, joining, views
+from signaling.live import Live, log
+from signaling.outcomes import Ack
+from signaling.ports import Line
+from signaling.room import LiveRoom
+
+OK: Ack = {"ok": True}
+
+
+async def start_recording(live: Live, line: Line, op: str) -> Ack:
+    """Ask for a recording; it is on only when the `recording` event says so.
+
+    Raises NotPermitted, RecordingNotPermitted (reasons and seats), NoSpace, RecorderUnavailable.
+    """
+    room = await live.open(line.caller.consult_id)
+    by = room.actor(room.require_joined(line).id)
+    async with live.db.begin() as tx:
+        await authorise(tx, by, Action.START_RECORDING, await tx.consults.get(room.consult.id))
+        await tx.operation(op, line.caller.seat_id)
+    if not live.records(room.consult.id):
+        room.recording, room.recording_reason = await live.recorder.start(room.consult.id, line.caller.seat_id), None
+        live.tell_recording(room)
+    return OK
+
+
+async def stop_recording(live: Live, line: Line, reason: str, op: str) -> Ack:
+    """Anybody the role table lets may stop it; the recorder stops writing before anything is committed."""
+    room = await live.open(line.caller.consult_id)
+    room.require_joined(line)
+    if live.records(room.consult.id):
+        await live.stop_recording(room.consult, reason)
+    try:
+        async with live.db.begin() as tx:
+            await tx.operation(op, line.caller.seat_id)
+    except DuplicateOperation:
+        pass
+    return OK
+
+
+async def withdraw(
+    live: Live, seat_id: str, purposes: Sequence[Purpose], *, reason: str | None, op: str, by: Actor
+) -> Ack:
+    """Take consent back, from the room or from any page. What stands on it stops at once; then the ledger commits.
+
+    Raises NothingToWithdraw, NotPermitted, MissingRow.
+    """
+    consult, seat, effects = await _effects(live, seat_id, purposes, by)
+    room = live.rooms.get(consult.id)
+
+    async def commit() -> None:
+        async with live.db.begin() as tx:
+            await desk.withdraw(tx, live.sealer, seat_id, purposes, reason=reason or "", operation_id=op, by=by)
+            if Purpose.REC_AV in purposes and seat.role is Role.PATIENT:
+                await intake.restrict(tx, consult.id, by.seat_id or by.id)
+            if Effect.END_CONSULT in effects:
+                await closing.conclude_withdrawn(tx, consult.id)
+
+    if Effect.END_CONSULT in effects:
+        committed = await closing.end_by_withdrawal(live, consult, commit)
+        return OK if committed else {"ok": True, "pending": True}
+    for effect in (Effect.STOP_RECORDING, Effect.DROP_PERSON):
+        if effect in effects:
+            await _stop_writing(live, consult, seat_id, effect)
+    experts = _cut_experts(live, room) if Effect.REMOVE_EXPERTS in effects and room is not None else []
+    committed = await live.commit_restriction("withdraw", commit)
+    if not committed and Effect.DROP_PERSON in effects:
+        await live.stop_recording(consult, "withdrawn")  # the ledger still says yes: nothing may resume on it
+    for expert in experts:
+        await joining.depart(live, room, expert, Actor.system(consult.institution_id)) if room is not None else None
+    if committed:
+        await consent_changed(live, consult.id, seat_id)
+    return OK if committed else {"ok": True, "pending": True}
+
+
+async def _effects(
+    live: Live, seat_id: str, purposes: Sequence[Purpose], by: Actor
+) -> tuple[Consult, Seat, frozenset[Effect]]:
+    """Judged before acting: only what is permitted now and by whom it may be withdrawn has an effect."""
+    async with live.db.read() as tx:
+        seat = await tx.seats.get(seat_id)
+        consult = await tx.consults.get(seat.consult_id)
+        records = await tx.consent_records.find(consult_id=consult.id)
+        if seat.role in CLINICIANS:
+            return consult, seat, frozenset()  # the ledger will refuse it
+        owners = [seat.id, seat.person_id or seat.id]
+        await authorise(tx, by, Action.WITHDRAW_CONSENT, consult, owners=owners)
+    held = [purpose for purpose in purposes if standing(records, seat_id, purpose) is Standing.PERMITTED]
+    effects = frozenset(withdrawal_effect(seat, purpose, live.policy) for purpose in held)
+    if Effect.END_CONSULT in effects and not consult.media_open:
+        effects -= {Effect.END_CONSULT}
+    return consult, seat, effects
+
+
+async def _stop_writing(live: Live, consult: Consult, seat_id: str, effect: Effect) -> None:
+    """The recorder first: told, it writes nothing more. When it does not obey it is stopped altogether."""
+    if not live.records(consult.id):
+        return
+    try:
+        await live.bounded(live.recorder.withdraw(consult.id, seat_id, effect), live.limits.recorder_answer)
+    except TimeoutError:
+        log.info("recording is still being sealed", extra={"consult": consult.id})
+    except Exception as error:
+        log.warning("recorder did not take a withdrawal", extra={"consult": consult.id, "error": type(error).__name__})
+        await live.stop_recording(consult, "withdrawn")
+
+
+def _cut_experts(live: Live, room: LiveRoom) -> list[str]:
+    """People of other institutions lose media at once; they no longer have a legal basis to be here."""
+    home = room.consult.institution_id
+    experts = [
+        seat.id
+        for seat in room.seats.values()
+        if seat.role in CLINICIANS and seat.home_institution_id != home and seat.state in visit.INSIDE
+    ]
+    for seat_id in experts:
+        joining.cut(live, room, seat_id, "consent_withdrawn")
+        room.whisper(seat_id, "removed", reason="consent_withdrawn")
+        room.hang_up(seat_id, "consent_withdrawn")
+    return experts
+
+
+async def consent_changed(live: Live, consult_id: str, seat_id: str) -> None:
+    """After a signing or withdrawal was committed: the recorder looks again, the room is told."""
+    room = live.rooms.get(consult_id)
+    if room is None:
+        return
+    async with room.lock:
+        await live.settle(room)
+        if seat_id in room.seats:
+            room.tell("consent", seat=seat_id, standing=views.plain(views.standing_view(room, seat_id)))
+        await live.people_changed(room)
+        live.sync(room)

@@ -1,0 +1,194 @@
+"""What a page may say: one strict, bounded model per event, version 1. `parse` is the only way in.
+
+Unknown fields, wrong types, over-long strings, control characters and unknown events raise `Malformed`; nothing is
+coerced. The TypeScript types are made from these models (`signaling.schema`).
+"""
+
+import unicodedata
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from signaling.errors import Malformed, UnknownEvent
+
+VERSION = 1
+MAX_FRAME = 65_536  # bytes of one socket message; an offer may be larger
+MAX_OFFER_FRAME = 196_608
+MAX_SDP = 180_000  # characters; an offer for eight people from Chromium has about 80,000
+
+
+def _plain(text: str) -> str:
+    if any(unicodedata.category(c) == "Cc" and c not in "\n\t\r" for c in text):
+        raise ValueError("control characters")
+    return text
+
+
+def _said(text: str) -> str:
+    if not text.strip():
+        raise ValueError("empty")
+    return _plain(text)
+
+
+OpId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{16,64}$")]
+SeatId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_.]{1,64}$")]
+Mid = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,32}$")]
+SourceName = Literal["mic", "camera", "screen"]
+Locale = Literal["zh", "en"]
+RemovalCode = Literal["not_invited", "disturbing", "asked_to_leave", "no_longer_needed", "withdrew_consent"]
+TerminationCode = Literal["condition_changed", "needs_examination", "first_visit", "emergency", "unsuitable_other"]
+Text = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_said)]
+ShortText = Annotated[str, StringConstraints(max_length=200), AfterValidator(_plain)]
+Name = Annotated[str, StringConstraints(max_length=40), AfterValidator(_said)]
+
+
+class Message(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Mutation(Message):
+    """Changes something: carries the client's operation id, so that a resend changes nothing twice."""
+
+    op: OpId
+
+
+class ResumePoint(Message):
+    epoch: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    seq: Annotated[int, Field(ge=0, le=2**53 - 1)]
+
+
+class Join(Mutation):
+    v: Literal[1]
+    resume: ResumePoint | None = None
+    takeover: bool = False
+    locale: Locale = "zh"
+
+
+class Leave(Mutation):
+    pass
+
+
+class Admit(Mutation):
+    seat: SeatId
+
+
+class Remove(Mutation):
+    seat: SeatId
+    reason: RemovalCode = "asked_to_leave"
+
+
+class End(Mutation):
+    pass
+
+
+class Terminate(Mutation):
+    reason_code: TerminationCode
+    advice: Annotated[str, StringConstraints(max_length=2000), AfterValidator(_plain)] = ""
+
+
+class MediaOffer(Message):
+    sdp: Annotated[str, StringConstraints(min_length=1, max_length=MAX_SDP)]
+    sources: Annotated[dict[Mid, SourceName], Field(max_length=16)]
+
+
+class ShownVideo(Message):
+    """What the page shows of one video: CSS pixels times the device's ratio; 0 x 0 = not shown."""
+
+    seat: SeatId
+    source: SourceName
+    width: Annotated[int, Field(ge=0, le=16_384)]
+    height: Annotated[int, Field(ge=0, le=16_384)]
+
+
+class MediaView(Message):
+    demands: Annotated[list[ShownVideo], Field(max_length=64)]
+
+
+class MediaMute(Message):
+    source: SourceName
+    muted: bool
+
+
+class Hand(Message):
+    raised: bool
+
+
+class Chat(Mutation):
+    text: Text
+
+
+class RecordingStart(Mutation):
+    pass
+
+
+class RecordingStop(Mutation):
+    reason: Code = "stopped"
+
+
+class ConsentWithdraw(Mutation):
+    purposes: Annotated[list[Literal["treat", "share_panel", "rec_av"]], Field(min_length=1, max_length=3)]
+    reason: ShortText | None = None
+
+
+class GuestInvite(Mutation):
+    role: Literal["family", "interpreter", "guardian"]
+    display_name: Name
+    relation: Annotated[str, StringConstraints(max_length=40), AfterValidator(_plain)]
+
+
+_Count = Annotated[int, Field(ge=0, le=10_000_000)]
+
+
+class Stats(Message):
+    """Quality as the page sees it since its last report."""
+
+    freezes: _Count
+    concealed_ms: _Count
+    rtt_ms: _Count
+    kbps_in: _Count
+    kbps_out: _Count
+    fps: Annotated[int, Field(ge=0, le=1000)]
+    width: Annotated[int, Field(ge=0, le=16_384)]
+
+
+EVENTS: dict[str, type[Message]] = {
+    "join": Join,
+    "leave": Leave,
+    "admit": Admit,
+    "remove": Remove,
+    "end": End,
+    "terminate": Terminate,
+    "media.offer": MediaOffer,
+    "media.view": MediaView,
+    "media.mute": MediaMute,
+    "hand": Hand,
+    "chat": Chat,
+    "recording.start": RecordingStart,
+    "recording.stop": RecordingStop,
+    "consent.withdraw": ConsentWithdraw,
+    "guest.invite": GuestInvite,
+    "stats": Stats,
+}
+
+
+def parse(event: object, body: object) -> tuple[str, Message]:
+    """The typed message. Raises UnknownEvent or Malformed (its `field` names the first bad field, never its value)."""
+    if not isinstance(event, str) or event not in EVENTS:
+        raise UnknownEvent()
+    if not isinstance(body, dict):
+        raise Malformed("body")
+    version = body.get("v", VERSION)
+    if event == "join" and (type(version) is not int or version != VERSION):
+        raise Malformed("v")
+    try:
+        return event, EVENTS[event].model_validate(body)
+    except ValidationError as error:
+        raise Malformed(_place(error)) from None
+
+
+def _place(error: ValidationError) -> str:
+    """Which field was bad. Names from our models only: keys a client made up are not echoed."""
+    first: dict[str, Any] = dict(error.errors(include_url=False, include_context=False, include_input=False)[0])
+    if first["type"] == "extra_forbidden":
+        return "unknown_field"
+    return str(first["loc"][0]) if first["loc"] else "body"

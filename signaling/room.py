@@ -1,0 +1,143 @@
+"""One consult's live state in this process: who is connected, what everybody was told, cached rows for the views.
+
+The database is the truth; `consult`, `seats`, `records` are copies refreshed after each commit. Only `tell` numbers
+events, only `sync` announces seats, and both reach exactly the seats in `listening` (admitted, snapshot delivered).
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from clinic.actor import Actor
+from clinic.consult import ChatMessage, Consult, ConsultStatus, Seat, SeatState
+from consent.records import ConsentRecord
+from recording.records import Recording
+from rtc.negotiation import Source
+from rtc.quality import Level
+from signaling.errors import NotJoined
+from signaling.ports import Line
+from signaling.presence import Presence
+from signaling.room_log import RoomEvent, RoomLog
+
+if TYPE_CHECKING:
+    from signaling.views import QueueView, RecordingView, SeatView
+
+CHAT_KEPT = 200  # messages in a snapshot
+
+
+@dataclass(slots=True)
+class Person:
+    """Live facts of one participant (a seat or a device) that no row holds."""
+
+    publishing: set[Source] = field(default_factory=set)
+    muted: set[Source] = field(default_factory=set)
+    hand: bool = False
+    quality: Level | None = None
+    quality_noted: Level | None = None  # last level on the trail
+    quality_noted_at: datetime | None = None
+    stats: Mapping[str, int] | None = None
+    stats_at: datetime | None = None
+    video_limited: bool = False
+    slots: list[dict[str, Any]] | None = None  # told again after a resume
+    pool: dict[str, int] | None = None
+    queue: "QueueView | None" = None
+    visible_from: int | None = None  # room events are replayed only from here on
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A stream of a device (WHIP in, WHEP out) on behalf of one seat."""
+
+    participant_id: str  # "<seat>.<8 hex>"
+    seat_id: str
+    kind: str  # "whip" | "whep"
+    label: str
+    resource: str  # unguessable part of its URL
+
+
+def owner_of(participant_id: str) -> str:
+    """The seat a media participant belongs to: itself, or the seat that let the device in."""
+    return participant_id.partition(".")[0]
+
+
+@dataclass(slots=True)
+class LiveRoom:
+    """Mutated only on the event loop; steps that must not interleave hold `lock`."""
+
+    consult: Consult
+    seats: dict[str, Seat]
+    institutions: dict[str, str]
+    records: Sequence[ConsentRecord]
+    log: RoomLog
+    chat: deque[ChatMessage]
+    recording: Recording | None = None
+    recording_reason: str | None = None
+    speaker: str | None = None
+    ended: bool = False
+    presence: Presence = field(default_factory=Presence)
+    lines: dict[str, Line] = field(default_factory=dict)
+    listening: set[str] = field(default_factory=set)  # seats that get room events
+    in_call: set[str] = field(default_factory=set)  # seats that hold media or are about to: who the recorder must ask
+    devices: dict[str, Device] = field(default_factory=dict)
+    people: dict[str, Person] = field(default_factory=dict)
+    told: "dict[str, SeatView]" = field(default_factory=dict)  # each seat as last announced
+    told_status: ConsultStatus | None = None
+    told_recording: "RecordingView | None" = None
+    barred: set[str] = field(default_factory=set)  # put out, but the commit is still being retried
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    reading: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def person(self, participant_id: str) -> Person:
+        return self.people.setdefault(participant_id, Person())
+
+    def line_of(self, seat_id: str) -> Line | None:
+        attendance = self.presence.get(seat_id)
+        return self.lines.get(attendance.line_id) if attendance is not None and attendance.line_id is not None else None
+
+    def actor(self, seat_id: str) -> Actor:
+        return Actor.seated(self.seats[seat_id])
+
+    def tell(self, kind: str, **body: Any) -> RoomEvent:
+        """A numbered event for everybody who is in the consult."""
+        event = self.log.append(kind, body)
+        for seat_id in sorted(self.listening):
+            line = self.line_of(seat_id)
+            if line is not None:
+                line.send("room", event)
+        return event
+
+    def whisper(self, seat_id: str, kind: str, **body: Any) -> None:
+        """For one seat's connection only; lost when there is none."""
+        line = self.line_of(seat_id)
+        if line is not None:
+            line.send("direct", {**body, "type": kind})
+
+    def whisper_all(self, kind: str, **body: Any) -> None:
+        """Fleeting news (speaker, quality): to everybody listening, neither numbered nor replayed."""
+        for seat_id in sorted(self.listening):
+            self.whisper(seat_id, kind, **body)
+
+    def require_joined(self, line: Line) -> Seat:
+        """The seat this connection holds now. Raises NotJoined."""
+        attendance = self.presence.get(line.caller.seat_id)
+        if attendance is None or attendance.line_id != line.id:
+            raise NotJoined
+        return self.seats[line.caller.seat_id]
+
+    def hang_up(self, seat_id: str, reason: str) -> None:
+        """Forget the seat's connection and close it."""
+        line_id = self.presence.forget(seat_id)
+        self.listening.discard(seat_id)
+        line = self.lines.pop(line_id, None) if line_id is not None else None
+        if line is not None:
+            line.close(reason)
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """Connected seats in the waiting room, longest first."""
+        here = [self.seats[a.seat_id] for a in self.presence if a.line_id is not None]
+        queue = [seat for seat in here if seat.state is SeatState.WAITING]
+        return tuple(s.id for s in sorted(queue, key=lambda s: (s.waiting_since or s.created_at, s.id)))

@@ -1,0 +1,145 @@
+"""Everything the server says by itself, as types: sequenced `room` events and fleeting `direct` ones.
+
+The TypeScript types are made from here; the test pages check every event they hear against it.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from signaling.views import (
+    ChatView,
+    LevelName,
+    QueueView,
+    RecordingView,
+    SeatView,
+    SnapshotView,
+    SourceName,
+    StandingView,
+    View,
+)
+
+
+class Sequenced(View):
+    epoch: str
+    seq: int
+
+
+class SeatTold(Sequenced):
+    type: Literal["seat"]
+    seat: SeatView
+
+
+class ConsultTold(Sequenced):
+    type: Literal["consult"]
+    status: str
+
+
+class RecordingTold(Sequenced):
+    type: Literal["recording"]
+    recording: RecordingView | None
+
+
+class ConsentTold(Sequenced):
+    type: Literal["consent"]
+    seat: str
+    standing: StandingView
+
+
+class ChatTold(Sequenced):
+    type: Literal["chat"]
+    message: ChatView
+
+
+class EndedTold(Sequenced):
+    type: Literal["ended"]
+    reason: str
+
+
+class SlotView(View):
+    mid: str
+    seat: str | None
+    source: SourceName | None
+
+
+class SlotsTold(View):
+    type: Literal["slots"]
+    slots: list[SlotView]
+
+
+class PoolTold(View):
+    type: Literal["pool"]
+    audio: int
+    video: int
+
+
+class SpeakerTold(View):
+    type: Literal["speaker"]
+    seat: str | None
+
+
+class QualityTold(View):
+    type: Literal["quality"]
+    seat: str
+    level: LevelName
+    reason: str | None = None
+    rtt_ms: int | None = None
+    loss_up: float | None = None
+    loss_down: float | None = None
+
+
+class QueueTold(QueueView):
+    type: Literal["queue"]
+
+
+class AdmittedTold(View):
+    type: Literal["admitted"]
+    snapshot: SnapshotView
+
+
+class ReplacedTold(View):
+    type: Literal["replaced"]
+
+
+class RemovedTold(View):
+    type: Literal["removed"]
+    reason: str
+
+
+class VideoLimitedTold(View):
+    type: Literal["video_limited"]
+    on: bool
+
+
+class NoticeTold(View):
+    type: Literal["notice"]
+    code: str
+
+
+RoomTold = Annotated[
+    SeatTold | ConsultTold | RecordingTold | ConsentTold | ChatTold | EndedTold, Field(discriminator="type")
+]
+DirectTold = Annotated[
+    SlotsTold
+    | PoolTold
+    | SpeakerTold
+    | QualityTold
+    | QueueTold
+    | AdmittedTold
+    | ReplacedTold
+    | RemovedTold
+    | VideoLimitedTold
+    | NoticeTold,
+    Field(discriminator="type"),
+]
+ROOM: TypeAdapter[Any] = TypeAdapter(RoomTold)
+DIRECT: TypeAdapter[Any] = TypeAdapter(DirectTold)
+
+
+def validate(event: str, body: Mapping[str, Any]) -> None:
+    """Raises ValidationError when an event is not what the types say (extra fields included)."""
+    adapter = ROOM if event == "room" else DIRECT
+    parsed = adapter.validate_python(dict(body))
+    if unknown := set(body) - set(type(parsed).model_fields):
+        raise ValueError(f"{body.get('type')}: {sorted(unknown)} is not in the types")

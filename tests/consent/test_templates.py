@@ -1,0 +1,136 @@
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.resources import files
+from typing import Any
+
+import pytest
+
+from audit.errors import MissingRow
+from clinic import registration
+from clinic.actor import Actor
+from clinic.consult import ConsultKind
+from clinic.errors import NotPermitted
+from clinic.people import Role
+from consent import templates
+from consent.errors import NotReady, WordingIncomplete
+from consent.records import Purpose
+from tests.support.builders import World, institution
+
+
+def source(name: str = "visit.patient.zh") -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(files("consent.wording").joinpath(f"{name}.json").read_text("utf-8"))
+    return data
+
+
+@pytest.mark.parametrize("basis", ["consent", "legal_duty"])
+def test_all_six_texts_say_everything_required(basis: str) -> None:
+    shipped = templates.shipped(basis)
+    assert {(wording.key, wording.locale) for wording in shipped} == {
+        (key, locale) for key in templates.STATEMENTS for locale in templates.LOCALES
+    }
+    for wording in shipped:
+        templates.check(wording, basis)
+
+
+def test_both_languages_have_the_same_sections_and_placeholders() -> None:
+    by_key = {(wording.key, wording.locale): wording for wording in templates.shipped()}
+    for key in templates.STATEMENTS:
+        zh, en = by_key[key, "zh"], by_key[key, "en"]
+        assert [section.key for section in zh.sections] == [section.key for section in en.sections]
+        assert [row.blocks_care for row in zh.questions] == [row.blocks_care for row in en.questions]
+
+
+def test_only_treatment_and_sharing_block_care() -> None:
+    for wording in templates.shipped():
+        for row in wording.questions:
+            assert row.blocks_care == (row.purpose in (Purpose.TREAT, Purpose.SHARE_PANEL))
+    duty = next(row for row in templates.shipped("legal_duty") if (row.key, row.locale) == ("visit.patient", "zh"))
+    assert duty.questions[1].blocks_care
+    assert "依法必须" in duty.questions[1].if_refused
+
+
+def _drop(key: str) -> Callable[[dict[str, Any]], None]:
+    def change(data: dict[str, Any]) -> None:
+        data["sections"] = [row for row in data["sections"] if row["key"] != key]
+
+    return change
+
+
+@pytest.mark.parametrize("key", templates.STATEMENTS["visit.patient"])
+def test_a_missing_statement_is_named(key: str) -> None:
+    data = source()
+    _drop(key)(data)
+    with pytest.raises(WordingIncomplete, match=key):
+        templates.parse(json.dumps(data))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data["sections"][0].update(body=" "),
+        lambda data: data["sections"][0].update(body="{nonsense}"),
+        lambda data: data["questions"].pop(),
+        lambda data: data["questions"][0].update(question=""),
+        lambda data: data["questions"][1].update(blocks_care=True),
+        lambda data: data.update(legal_basis=[]),
+        lambda data: data.update(locale="fr"),
+        lambda data: data.update(key="visit.other"),
+        lambda data: data.pop("title"),
+        lambda data: data["questions"][0].update(purpose="sell"),
+    ],
+)
+def test_faulty_wording_is_refused(change: Callable[[dict[str, Any]], object]) -> None:
+    data = source()
+    change(data)
+    with pytest.raises(WordingIncomplete):
+        templates.parse(json.dumps(data))
+
+
+async def test_publishing_is_idempotent_and_versions_count_up(world: World) -> None:
+    async with world.db.begin() as tx:
+        assert await templates.publish(tx, world.home.id, world.system) == ()
+        wording = templates.parse(json.dumps(source()))
+        better = replace(wording, title="线上复诊同意书")
+        second = await templates.publish_wording(tx, world.home.id, better, world.system)
+        current = await templates.latest(tx, world.home.id, "visit.patient", "zh")
+    assert second is not None
+    assert second.version == 2
+    assert current.id == second.id
+    assert world.db.events[-1].public["version"] == 2
+    with pytest.raises(NotPermitted):
+        async with world.db.begin() as tx:
+            await templates.publish_wording(tx, world.home.id, wording, Actor.staff(world.admin))
+    with pytest.raises(MissingRow):
+        async with world.db.begin() as tx:
+            await templates.publish_wording(tx, world.partner.id, wording, world.system)
+    with pytest.raises(NotReady):
+        async with world.db.begin() as tx:
+            await templates.latest(tx, world.partner.id, "visit.patient", "zh")
+
+
+async def test_an_institution_by_legal_duty_gets_the_duty_wording(world: World) -> None:
+    async with world.db.begin() as tx:
+        made = await registration.create_institution(tx, institution("专科", "Duty", recording_basis="legal_duty"))
+        published = await templates.publish(tx, made.id, Actor.system(made.id))
+    text = next(row for row in published if (row.key, row.locale) == ("panel.patient", "en"))
+    assert text.questions[2].blocks_care
+
+
+async def test_rendering_needs_every_value(world: World) -> None:
+    async with world.db.read() as tx:
+        template = await templates.latest(tx, world.home.id, "visit.patient", "zh")
+    with pytest.raises(NotReady):
+        templates.render(template, {"institution": "x"})
+    values = dict.fromkeys(templates.PLACEHOLDERS, "甲")
+    one, other = templates.render(template, values), templates.render(template, {**values, "doctor": "乙"})
+    assert not any("{" in section.body + section.title for section in one.sections)
+    assert one.sha256 != other.sha256
+    assert one.sha256 == templates.render(template, values).sha256
+
+
+def test_who_signs_what() -> None:
+    assert templates.key_for(ConsultKind.FOLLOW_UP, Role.PATIENT) == "visit.patient"
+    assert templates.key_for(ConsultKind.EXPERT_CONSULT, Role.PATIENT) == "panel.patient"
+    assert templates.key_for(ConsultKind.EXPERT_CONSULT, Role.INTERPRETER) == "visit.guest"
+    assert templates.key_for(ConsultKind.FOLLOW_UP, Role.ATTENDING) is None

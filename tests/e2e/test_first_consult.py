@@ -1,0 +1,182 @@
+"""Steps 1 to 7 of a first consult, as its people do them, in real Chromium pages."""
+
+import asyncio
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.e2e.house import TAP_PEERS, House, confirm_and_check, hears, picture, sees, sign, visitors
+
+pytestmark = pytest.mark.browser
+
+
+async def into_waiting(people: Any, link: str, name: str, *, record: bool = True) -> Page:
+    page = await people.page({"width": 390, "height": 844})
+    await page.add_init_script(TAP_PEERS)
+    await page.goto(people.house.link(link))
+    await page.click("button.primary.big")
+    await confirm_and_check(page)
+    await sign(page, name, record=record)
+    await expect(page.locator(".place")).to_be_visible()
+    return page
+
+
+async def doctor_enters(people: Any, login: str, consult: str) -> Page:
+    page = await people.staff(login)
+    await page.add_init_script(TAP_PEERS)
+    await page.goto(f"{people.house.url}/console/consults/{people.house.demo['consults'][consult]}")
+    await page.click("[data-act=join]")
+    await expect(page.locator(".stage .controls")).to_be_visible()
+    return page
+
+
+def recording_of(house: House) -> str:
+    """The one sealed recording of the demo's visit, straight from the database."""
+    import sqlite3
+
+    with sqlite3.connect(f"file:{house.data / 'huizhen.db'}?mode=ro", uri=True) as db:
+        row = db.execute(
+            "SELECT id FROM recordings WHERE consult_id = ? ORDER BY requested_at DESC", (house.demo["consults"]["visit"],)
+        ).fetchone()
+    return str(row[0])
+
+
+async def test_visit_recorded_archived_and_destroyed(house: House) -> None:
+    async with visitors(house) as people:
+        patient = await into_waiting(people, "visit.patient", "张晓明")
+        await picture(patient, "patient-waiting")
+        doctor = await doctor_enters(people, "doctor", "visit")
+        await doctor.click("[data-act=admit]")
+        await sees(doctor, 1)
+        await sees(patient, 1)
+        await hears(doctor, 1)
+        await hears(patient, 1)
+        await picture(doctor, "doctor-room")
+        await picture(patient, "patient-room")
+
+        await doctor.click("[data-act=record]")
+        await expect(patient.locator(".banner.active")).to_be_visible()
+        await expect(doctor.locator(".banner.active")).to_be_visible()
+
+        family = await into_waiting(people, "visit.family", "张丽")  # signed before the door: recording goes on
+        await doctor.click("[data-act=admit]")
+        await sees(family, 2)
+        await sees(doctor, 2)
+        await hears(family, 2)
+        await expect(doctor.locator(".banner.active")).to_be_visible()
+        await asyncio.sleep(5)  # something to play back
+
+        await doctor.click("[data-act=end]")
+        await doctor.locator("dialog[open] .danger").click()
+        await expect(doctor.locator("[data-act=sign-paper]")).to_be_visible()
+        for key in ("complaint", "findings", "diagnosis", "advice"):
+            await doctor.fill(f"textarea[name={key}]", f"{key} 记录")
+        await doctor.click("[data-act=save-paper]")
+        await doctor.click("[data-act=sign-paper]")
+        await doctor.locator("dialog[open] .primary").click()
+        await doctor.click("[data-act=close]")
+        await expect(doctor.get_by_text("已完成", exact=True)).to_be_visible()
+        await picture(patient, "patient-after")
+
+        recording = recording_of(house)
+        await archive_plays(people, recording)
+        await destroyed_by_two(people, house, recording)
+    report = house.command("verify")
+    assert report.returncode == 0, report.stdout + report.stderr
+
+
+async def archive_plays(people: Any, recording: str) -> None:
+    archivist = await people.staff("archivist")
+    await archivist.goto(f"{people.house.url}/console/archive/{recording}")
+    await archivist.fill("textarea[name=reason]", "患者投诉，需要核对医嘱内容")
+    await archivist.get_by_role("button", name="提交申请").click()
+    await expect(archivist.get_by_text("等待审批人决定")).to_be_visible()
+
+    approver = await people.staff("approver1")
+    await approver.goto(f"{people.house.url}/console/access")
+    await approver.get_by_role("button", name="批准", exact=True).click()
+    await expect(approver.get_by_text("已批准")).to_be_visible()
+
+    await archivist.reload()
+    await archivist.get_by_role("button", name="开始播放").click()
+    await archivist.get_by_role("button", name="播放", exact=True).click()
+    async with asyncio.timeout(20):
+        while not await archivist.evaluate(PLAYING, 2):
+            await asyncio.sleep(0.3)  # decoding has no event we could wait for
+    skew = await archivist.evaluate(SKEW)
+    assert skew < 0.25, f"people {skew:.3f} s apart"
+    await picture(archivist, "archive-player")
+    await expect(archivist.get_by_text("您的这次查阅已经记录在案")).to_be_visible()
+    await expect(archivist.get_by_text("陈档之").last).to_be_visible()
+
+
+PLAYING = """n => [...document.querySelectorAll('.person video')].filter(v => v.currentTime > 1.5 && !v.paused && v.videoWidth > 0).length >= n"""
+SKEW = """() => { const t = [...document.querySelectorAll('.person video')].filter(v => !v.paused).map(v => v.currentTime); return Math.max(...t) - Math.min(...t); }"""
+
+
+async def destroyed_by_two(people: Any, house: House, recording: str) -> None:
+    later = (datetime.now(UTC) + timedelta(days=3 * 366 + 40)).date().isoformat()
+    due = house.command("retention", "due", "--at", later)
+    assert due.returncode == 0, due.stderr
+    assert "process.av" in due.stdout
+
+
+async def test_panel_of_five(house: House) -> None:
+    async with visitors(house) as people:
+        clinic = await people.staff("clinic")
+        await clinic.add_init_script(TAP_PEERS)
+        consult = house.demo["consults"]["panel"]
+        await clinic.goto(f"{house.url}/console/consults/{consult}")
+        await clinic.click("[data-tab=case]")
+        if await clinic.locator("select[name=invited]").count():
+            await clinic.select_option("select[name=invited]", house.demo["institutions"]["province"])
+            for box in await clinic.locator("fieldset.experts input").all():
+                await box.check()
+            await clinic.fill("input[name=specialty]", "心血管内科")
+            for key in ("case-reason", "aim", "summary"):
+                await clinic.fill(f"textarea[name={key}]", "血压控制不佳，请指导用药方案。")
+            await clinic.get_by_role("button", name="发出申请").click()
+        await expect(clinic.get_by_text("待答复").first).to_be_visible()
+        experts = []
+        for login in ("expert1", "expert2"):
+            expert = await people.staff(login)
+            await expert.add_init_script(TAP_PEERS)
+            await expert.get_by_role("button", name="接受").click()
+            await expect(expert.get_by_role("link", name="打开").first).to_be_visible()
+            experts.append(expert)
+        patient = await into_waiting(people, "panel.patient", "王秀兰")
+        family = await into_waiting(people, "panel.family", "刘建国")
+        await clinic.reload()
+        await clinic.click("[data-act=join]")
+        await expect(clinic.locator("[data-act=admit]")).to_have_count(2)
+        await clinic.locator("[data-act=admit]").first.click()
+        await expect(clinic.locator("[data-act=admit]")).to_have_count(1)
+        await clinic.locator("[data-act=admit]").first.click()
+        for expert in experts:
+            await expert.goto(f"{house.url}/console/consults/{consult}")
+            await expert.click("[data-act=join]")
+        everyone = [clinic, patient, family, *experts]
+        for page in everyone:
+            await sees(page, 4, 60)
+            await hears(page, 4, 60)
+        await picture(clinic, "panel-room")
+        await clinic.click("[data-act=end]")
+        await clinic.locator("dialog[open] .danger").click()
+        await expect(clinic.locator("[data-act=close]")).to_have_count(0)
+        for expert in experts:
+            await expert.fill("textarea[name=text]", "建议调整为联合用药，两周后复查。")
+            await expert.click("[data-act=sign-paper]")
+            await expert.locator("dialog[open] .primary").click()
+            await expect(expert.get_by_text(re.compile("签名，不能再改"))).to_be_visible()
+        await clinic.reload()
+        await clinic.click("[data-tab=papers]")
+        await clinic.fill("textarea[name=reason]", "采纳专家组意见")
+        await clinic.fill("textarea[name=treatment]", "加用药物，监测血压，两周复诊")
+        await clinic.click("[data-act=sign-paper]")
+        await clinic.locator("dialog[open] .primary").click()
+        await clinic.click("[data-act=close]")
+        await expect(clinic.get_by_text("已完成", exact=True)).to_be_visible()
+        await picture(clinic, "panel-closed")

@@ -1,0 +1,49 @@
+"""A body that passes validation for every route that takes one."""
+
+from typing import Any
+from uuid import uuid4
+
+from huizhen.api.route import Route
+from tests.huizhen.world import operation
+
+_MOMENT = ("2026-03-10T09:00:00Z", "2026-03-10T10:00:00Z")
+_SAMPLES: dict[str, dict[str, Any]] = {
+    "AddEvidence": {
+        "department": "03.04",
+        "visited_on": "2026-02-01",
+        "visited_institution": "某医院",
+        "diagnosis": "高血压",
+        "reference": "MZ1",
+    },
+    "Cancel": {"reason_code": "other"},
+    "AddSeat": {"role": "family", "display_name": "某某", "relation": "女儿"},
+    "DeviceTokenBody": {"kind": "whip", "label": "cart"},
+    "NoteBody": {"complaint": "a", "findings": "b", "diagnosis": "c", "advice": "d"},
+    "OpinionBody": {"text": "opinion"},
+    "DecisionBody": {"adoption": "adopt", "reason": "because", "treatment": "go on"},
+    "InvitationAnswer": {"accept": False, "reason": "away"},
+    "AskAccess": {"reason": "quality control of the month"},
+    "DecideAccess": {"grant": True, "minutes": 60, "reason": "fine"},
+    "Approve": {"list_sha256": "0" * 64},
+    "BecauseBody": {"reason": "because"},
+    "PasswordBody": {"password": "another horse 8"},
+    "ChangeStaffBody": {"title": "主任"},
+}
+
+
+def sample(route: Route[Any]) -> dict[str, Any]:
+    """Fresh operation id each time."""
+    name = route.body.__name__
+    body = dict(_SAMPLES.get(name, {}))
+    if name == "CaseBody":
+        expert = uuid4().hex
+        body = {
+            "invited_institution_id": uuid4().hex,
+            "expert_ids": [expert],
+            "chair_id": expert,
+            "reason": "r",
+            "aim": "a",
+            "summary": "s",
+            "wanted_specialty": "w",
+        }
+    return {"op": operation()} | body

@@ -1,0 +1,91 @@
+/** Addresses of the console and who may see each; the server decides again on every request. */
+import { createRouter, createWebHistory, type RouteRecordRaw } from "vue-router";
+import { holds, refreshSession, session } from "./session";
+import type { IconName } from "@/shared/components/icons";
+import type { Role } from "./types";
+
+declare module "vue-router" {
+  interface RouteMeta {
+    /** Key of the rail entry and the page title in console:nav.* */
+    title: string;
+    icon?: IconName;
+    roles?: Role[];
+    rail?: boolean;
+  }
+}
+
+const CLINICIANS: Role[] = ["attending", "inviting", "expert", "chair", "nurse"];
+const RECORDS: Role[] = ["archivist", "approver"];
+
+export const routes: RouteRecordRaw[] = [
+  { path: "/console/login", name: "login", component: () => import("./pages/LoginPage.vue"), meta: { title: "login" } },
+  {
+    path: "/console/today", name: "today", component: () => import("./pages/TodayPage.vue"),
+    meta: { title: "today", icon: "calendar", roles: CLINICIANS, rail: true },
+  },
+  {
+    path: "/console/consults", name: "consults", component: () => import("./pages/ConsultsPage.vue"),
+    meta: { title: "consults", icon: "file", roles: CLINICIANS, rail: true },
+  },
+  {
+    path: "/console/consults/new", name: "book", component: () => import("./pages/BookPage.vue"),
+    meta: { title: "book", icon: "plus", roles: ["attending", "inviting", "nurse"], rail: true },
+  },
+  {
+    path: "/console/consults/:id", name: "consult", component: () => import("./pages/ConsultPage.vue"), props: true,
+    meta: { title: "consult", roles: CLINICIANS },
+  },
+  {
+    path: "/console/archive", name: "archive", component: () => import("./pages/ArchivePage.vue"),
+    meta: { title: "archive", icon: "archive", roles: [...RECORDS, "attending", "inviting"], rail: true },
+  },
+  {
+    path: "/console/archive/:id", name: "recording", component: () => import("./pages/RecordingPage.vue"), props: true,
+    meta: { title: "recording", roles: [...RECORDS, "attending", "inviting", "expert", "chair"] },
+  },
+  {
+    path: "/console/access", name: "access", component: () => import("./pages/AccessPage.vue"),
+    meta: { title: "access", icon: "lock", roles: RECORDS, rail: true },
+  },
+  {
+    path: "/console/retention", name: "retention", component: () => import("./pages/RetentionPage.vue"),
+    meta: { title: "retention", icon: "clock", roles: RECORDS, rail: true },
+  },
+  {
+    path: "/console/disposals", name: "disposals", component: () => import("./pages/DisposalsPage.vue"),
+    meta: { title: "disposals", icon: "stop", roles: RECORDS, rail: true },
+  },
+  {
+    path: "/console/audit", name: "audit", component: () => import("./pages/AuditPage.vue"),
+    meta: { title: "audit", icon: "shield", roles: ["archivist", "approver", "auditor", "admin"], rail: true },
+  },
+  {
+    path: "/console/staff", name: "staff", component: () => import("./pages/StaffPage.vue"),
+    meta: { title: "staff", icon: "users", roles: ["admin"], rail: true },
+  },
+  {
+    path: "/console/patients", name: "patients", component: () => import("./pages/PatientsPage.vue"),
+    meta: { title: "patients", icon: "user", roles: ["admin", "nurse", "attending", "inviting"], rail: true },
+  },
+  {
+    path: "/console/institution", name: "institution", component: () => import("./pages/InstitutionPage.vue"),
+    meta: { title: "institution", icon: "gear", roles: ["admin"], rail: true },
+  },
+  { path: "/:rest(.*)*", redirect: () => home() },
+];
+
+/** The page a person starts on: the first rail entry their roles open. */
+export function home(): string {
+  const first = routes.find((route) => route.meta?.rail && holds(...(route.meta.roles ?? [])));
+  return typeof first?.path === "string" ? first.path : "/console/login";
+}
+
+export const router = createRouter({ history: createWebHistory(), routes });
+
+router.beforeEach(async (to) => {
+  if (!session.value) await refreshSession();
+  if (!session.value) return to.name === "login" ? true : { name: "login", query: { next: to.fullPath } };
+  if (to.name === "login") return home();
+  if (to.meta.roles && !holds(...to.meta.roles)) return home();
+  return true;
+});

@@ -1,0 +1,21 @@
+import { createApp } from "vue";
+import "@/shared/theme.css";
+import "./patient.css";
+import { unlock as unlockBell } from "@/rtc/bell";
+import { startElder } from "@/shared/elder";
+import { startI18n } from "@/shared/i18n";
+import { startReasons } from "@/shared/reasons";
+import enPatient from "@/locales/en/patient.json";
+import enShared from "@/locales/en/shared.json";
+import zhPatient from "@/locales/zh/patient.json";
+import zhShared from "@/locales/zh/shared.json";
+import PatientApp from "./PatientApp.vue";
+import { journey } from "./journey";
+
+startI18n({ zh: { shared: zhShared, patient: zhPatient }, en: { shared: enShared, patient: enPatient } });
+startElder();
+startReasons();
+document.addEventListener("pointerdown", unlockBell, { passive: true });
+document.addEventListener("keydown", unlockBell);
+void journey.begin();
+createApp(PatientApp).mount("#app");

@@ -1,0 +1,45 @@
+/** What the room says in words: one sentence about the picture, one about ourselves. */
+import type { CallState } from "@/rtc/call";
+import type { RemoteTrack } from "@/rtc/peer";
+import { others, type RoomState } from "@/rtc/room-state";
+import type { Words } from "@/shared/i18n";
+import type { SeatView, Source } from "@/shared/protocol";
+
+export interface Main { seat: SeatView; source: Extract<Source, "camera" | "screen"> }
+
+const DOCTORS = new Set(["attending", "inviting", "chair", "expert"]);
+
+/** Whom to show large: a shared screen, then the doctor of a visit, then who speaks in a panel, then anybody. */
+export function mainPicture(room: RoomState): Main | null {
+  const here = others(room);
+  const sharing = here.find((seat) => seat.publishing.includes("screen"));
+  if (sharing) return { seat: sharing, source: "screen" };
+  const speaking = here.find((seat) => seat.id === room.speaker);
+  const doctors = here.filter((seat) => DOCTORS.has(seat.role));
+  const seat = (doctors.length === 1 ? doctors[0] : (speaking ?? doctors[0])) ?? speaking ?? here[0];
+  return seat ? { seat, source: "camera" } : null;
+}
+
+/** Over the large picture. Empty when there is nothing to say. */
+export function pictureWords(state: CallState, main: Main, remote: RemoteTrack | null, t: Words): string {
+  const { seat } = main;
+  const name = seat.display_name;
+  if (state.link !== "live" || state.media === "interrupted") return ""; // said about ourselves
+  if (!seat.online) return t("patient:live.doctorOffline", { name });
+  const level = state.room?.qualities[seat.id]?.level ?? seat.quality;
+  if (level === "lost") return t("patient:live.doctorOffline", { name });
+  if (level === "poor") return t("patient:live.doctorPoor", { name });
+  const showing = main.source === "screen" || (seat.publishing.includes("camera") && !seat.muted.includes("camera"));
+  return showing && !remote && !state.videoLimited ? t("patient:live.waitPicture", { name }) : "";
+}
+
+/** About our own line. Empty when there is nothing to say. */
+export function ownWords(state: CallState, t: Words): string {
+  if (state.link === "reconnecting") return t("patient:live.reconnecting");
+  if (state.link === "connecting" || state.media === "connecting") return t("patient:live.entering");
+  if (state.media === "interrupted") return t("patient:live.restoring");
+  if (state.interruption === "taken") return t("patient:live.phoneCall");
+  if (state.videoLimited) return t("patient:live.limited");
+  const mine = state.room ? state.room.qualities[state.room.me.seat]?.level : undefined;
+  return mine === "poor" || mine === "lost" ? t("patient:live.minePoor") : "";
+}

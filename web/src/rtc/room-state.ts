@@ -1,0 +1,109 @@
+/** What a page knows of its room: a pure function of a snapshot and the events after it. */
+import type {
+  ChatMessage, DirectEvent, Me, QualityLevel, QueuePlace, RecordingView, RoomEvent, SeatView, Snapshot,
+} from "../shared/protocol";
+
+export interface Quality {
+  level: QualityLevel;
+  reason: string | null;
+  rtt_ms: number | null;
+  loss_up: number | null;
+  loss_down: number | null;
+}
+
+export interface RoomState {
+  readonly consult: Snapshot["consult"];
+  readonly me: Me;
+  readonly seats: Readonly<Record<string, SeatView>>;
+  readonly recording: RecordingView | null;
+  readonly chat: readonly ChatMessage[];
+  readonly speaker: string | null;
+  readonly queue: QueuePlace | null;
+  readonly qualities: Readonly<Record<string, Quality>>;
+  readonly videoLimited: boolean;
+  /** Codes of the latest notices, newest last, at most 20. */
+  readonly notices: readonly { id: number; code: string }[];
+  readonly endedReason: string | null;
+  /** Server's clock minus ours, ms. */
+  readonly skew: number;
+}
+
+const MAX_CHAT = 500;
+const MAX_NOTICES = 20;
+
+/** `former` keeps what a snapshot does not carry: queue place, qualities, notices. */
+export function fromSnapshot(snapshot: Snapshot, former: RoomState | null, nowMs: number): RoomState {
+  const served = Date.parse(snapshot.server_time);
+  return {
+    consult: snapshot.consult,
+    me: snapshot.me,
+    seats: Object.fromEntries(snapshot.seats.map((seat) => [seat.id, seat])),
+    recording: snapshot.recording,
+    chat: snapshot.chat.slice(-MAX_CHAT),
+    speaker: snapshot.speaker,
+    queue: snapshot.queue ?? former?.queue ?? null,
+    qualities: former?.qualities ?? {},
+    videoLimited: former?.videoLimited ?? false,
+    notices: former?.notices ?? [],
+    endedReason: null,
+    skew: Number.isNaN(served) ? 0 : served - nowMs,
+  };
+}
+
+export function applyRoom(state: RoomState, event: RoomEvent): RoomState {
+  switch (event.type) {
+    case "seat":
+      return { ...state, seats: { ...state.seats, [event.seat.id]: event.seat } };
+    case "consult":
+      return { ...state, consult: { ...state.consult, status: event.status } };
+    case "recording":
+      return { ...state, recording: event.recording };
+    case "consent": {
+      const seat = state.seats[event.seat];
+      if (!seat) return state;
+      return { ...state, seats: { ...state.seats, [seat.id]: { ...seat, consent: { ...seat.consent, ...event.standing } } } };
+    }
+    case "chat":
+      if (state.chat.some((message) => message.id === event.message.id)) return state;
+      return { ...state, chat: [...state.chat, event.message].slice(-MAX_CHAT) };
+    case "ended":
+      return { ...state, endedReason: event.reason };
+    default:
+      return state; // a newer server's event
+  }
+}
+
+export function applyDirect(state: RoomState, event: DirectEvent): RoomState {
+  switch (event.type) {
+    case "speaker":
+      return { ...state, speaker: event.seat };
+    case "quality": {
+      const quality: Quality = {
+        level: event.level, reason: event.reason ?? null, rtt_ms: event.rtt_ms ?? null,
+        loss_up: event.loss_up ?? null, loss_down: event.loss_down ?? null,
+      };
+      return { ...state, qualities: { ...state.qualities, [event.seat]: quality } };
+    }
+    case "queue":
+      return { ...state, queue: { position: event.position, ahead: event.ahead, estimate_minutes: event.estimate_minutes } };
+    case "video_limited":
+      return { ...state, videoLimited: event.on };
+    case "notice": {
+      const id = (state.notices.at(-1)?.id ?? 0) + 1;
+      return { ...state, notices: [...state.notices, { id, code: event.code }].slice(-MAX_NOTICES) };
+    }
+    default:
+      return state;
+  }
+}
+
+export const mySeat = (state: RoomState | null): SeatView | null => state?.seats[state.me.seat] ?? null;
+export const admitted = (state: RoomState | null): boolean => mySeat(state)?.state === "admitted";
+
+/** Everybody else who is in the room, doctors first, in a stable order. */
+export function others(state: RoomState): SeatView[] {
+  const rank: Record<string, number> = { attending: 0, inviting: 1, chair: 2, expert: 3, nurse: 4, patient: 5 };
+  return Object.values(state.seats)
+    .filter((seat) => seat.id !== state.me.seat && seat.state === "admitted")
+    .sort((a, b) => (rank[a.role] ?? 9) - (rank[b.role] ?? 9) || (a.id < b.id ? -1 : 1));
+}

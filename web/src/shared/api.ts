@@ -1,0 +1,123 @@
+/** The one HTTP client of both pages: operation ids, the CSRF header, RFC 9457 problems as ApiProblem. */
+import { operationId } from "./operation";
+
+export const REPEATED = "operation.repeated";
+export const UNREACHABLE = "network.unreachable";
+
+/** A coded refusal of the server, or `network.unreachable` (status 0) when no answer came. */
+export class ApiProblem extends Error {
+  readonly code: string;
+  readonly status: number;
+  readonly reasons: readonly string[];
+  readonly field: string | null;
+  /** The whole problem document, for members beyond RFC 9457 such as `ask`. */
+  readonly body: Readonly<Record<string, unknown>>;
+
+  constructor(status: number, code: string, body: Record<string, unknown> = {}) {
+    super(code);
+    this.name = "ApiProblem";
+    this.status = status;
+    this.code = code;
+    this.body = body;
+    this.reasons = Array.isArray(body.reasons) ? body.reasons.map(String) : [];
+    this.field = typeof body.field === "string" ? body.field : null;
+  }
+}
+
+export interface ApiOptions {
+  /** Milliseconds until the request is given up. */
+  timeout?: number;
+  /** Resends of a mutation that got no answer; the same operation id makes them harmless. */
+  resends?: number;
+}
+
+const DEFAULTS: Required<ApiOptions> = { timeout: 15_000, resends: 1 };
+
+export class Api {
+  private csrf: string | null = null;
+  private readonly send: typeof fetch;
+
+  constructor(send: typeof fetch = (input, init) => fetch(input, init)) {
+    this.send = send;
+  }
+
+  setCsrf(token: string | null | undefined): void {
+    this.csrf = token ?? null;
+  }
+
+  get<T>(path: string, query: Record<string, string | number | undefined> = {}, options: ApiOptions = {}): Promise<T> {
+    const pairs = Object.entries(query).filter((pair): pair is [string, string | number] => pair[1] !== undefined);
+    const text = new URLSearchParams(pairs.map(([k, v]) => [k, String(v)])).toString();
+    return this.call<T>("GET", text ? `${path}?${text}` : path, undefined, { resends: 0, ...options });
+  }
+
+  post<T>(path: string, body: object = {}, options: ApiOptions = {}): Promise<T> {
+    return this.mutate<T>("POST", path, body, options);
+  }
+
+  put<T>(path: string, body: object = {}, options: ApiOptions = {}): Promise<T> {
+    return this.mutate<T>("PUT", path, body, options);
+  }
+
+  private mutate<T>(method: string, path: string, body: object, options: ApiOptions): Promise<T> {
+    const op = "op" in body && typeof body.op === "string" ? body.op : operationId();
+    return this.call<T>(method, path, JSON.stringify({ ...body, op }), options);
+  }
+
+  private async call<T>(method: string, path: string, body: string | undefined, options: ApiOptions): Promise<T> {
+    const { timeout, resends } = { ...DEFAULTS, ...options };
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return await this.once<T>(method, path, body, timeout);
+      } catch (error) {
+        const silent = error instanceof ApiProblem && error.code === UNREACHABLE;
+        if (!silent || attempt >= resends) throw error;
+      }
+    }
+  }
+
+  private async once<T>(method: string, path: string, body: string | undefined, timeout: number): Promise<T> {
+    const abort = new AbortController();
+    const timer = setTimeout(() => abort.abort(), timeout);
+    const headers: Record<string, string> = { Accept: "application/json" };
+    if (body !== undefined) headers["Content-Type"] = "application/json";
+    if (this.csrf && method !== "GET") headers["X-CSRF"] = this.csrf;
+    try {
+      const response = await this.send(path, {
+        method, headers, credentials: "same-origin", cache: "no-store", signal: abort.signal,
+        ...(body === undefined ? {} : { body }),
+      });
+      const text = await response.text();
+      return this.read<T>(response, text);
+    } catch (error) {
+      if (error instanceof ApiProblem) throw error;
+      throw new ApiProblem(0, UNREACHABLE);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  private read<T>(response: Response, text: string): T {
+    let data: unknown = null;
+    try {
+      data = text ? JSON.parse(text) : null;
+    } catch {
+      if (response.ok) throw new ApiProblem(response.status, "internal.error");
+    }
+    if (response.ok) {
+      const csrf = (data as { csrf?: unknown } | null)?.csrf;
+      if (typeof csrf === "string") this.csrf = csrf;
+      return data as T;
+    }
+    const problem = typeof data === "object" && data !== null ? (data as Record<string, unknown>) : {};
+    const code = typeof problem.code === "string" ? problem.code : `http.${response.status}`;
+    throw new ApiProblem(response.status, code, problem);
+  }
+}
+
+/** The code of anything thrown: coded refusals keep theirs. */
+export function codeOf(error: unknown): string {
+  return error instanceof ApiProblem ? error.code : "internal.error";
+}
+
+export const api = new Api();
