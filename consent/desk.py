@@ -342,8 +342,9 @@ async def _evidence(tx: ConsentTransaction, desk: _Desk, signing: Signing) -> di
         "signature": {
             "sha256": digest(signing.signature_image),
             "png": base64.b64encode(signing.signature_image).decode(),
+            "method": signing.method,
             "strokes": signing.strokes,
-            "duration_ms": max(times) - min(times),
+            "duration_ms": max(times, default=0) - min(times, default=0),
         },
         "reading": {
             key: {"shown_ms": row.shown_ms, "dwell_ms": row.dwell_ms, "scrolled": row.scrolled}

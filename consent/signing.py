@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from clinic.people import IdentityLevel
 from clinic.rulebook import RuleSet
@@ -40,12 +41,13 @@ class Signing:
     decisions: Mapping[Purpose, bool]
     typed_name: str
     signature_image: bytes  # PNG
-    strokes: tuple[tuple[Point, ...], ...]
+    strokes: tuple[tuple[Point, ...], ...]  # none when `method` is "typed"
     reading: Mapping[str, SectionReading] = field(default_factory=dict)
     device: Mapping[str, str] = field(default_factory=dict)
     capacity: SignerCapacity = SignerCapacity.SELF
     relation: str | None = None  # of a guardian to the patient
     child_assents: bool = False
+    method: Literal["drawn", "typed"] = "drawn"  # typed: the keyboard way, for people who cannot draw
 
 
 def check_decisions(signing: Signing, asked: Collection[Purpose]) -> None:
@@ -55,12 +57,13 @@ def check_decisions(signing: Signing, asked: Collection[Purpose]) -> None:
 
 
 def check_signature(signing: Signing, names: Collection[str]) -> None:
-    """A drawn PNG with strokes, and the typed name of the signer. A guardian types their own, unknown to us.
+    """A PNG with strokes (of the typed name without any), and the name of the signer. A guardian types their own.
 
     Raises SignatureInvalid.
     """
     points = sum(len(stroke) for stroke in signing.strokes)
-    if not FEWEST_POINTS <= points <= MOST_POINTS:
+    fewest, most = (0, 0) if signing.method == "typed" else (FEWEST_POINTS, MOST_POINTS)
+    if not fewest <= points <= most:
         raise SignatureInvalid("strokes")
     image = signing.signature_image
     if not image.startswith(PNG) or len(image) > LARGEST_IMAGE:

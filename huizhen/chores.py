@@ -9,7 +9,6 @@ from huizhen import logs
 from huizhen.jobs import Job
 from huizhen.services import Services
 from huizhen.store.tables import StoreTransaction
-from recording.recorder import Recorder
 from recording.records import RecordingState
 from signaling import upkeep
 
@@ -31,9 +30,8 @@ async def take_in(db: Database[StoreTransaction], recording_id: str) -> None:
             await intake.on_recording_sealed(tx, recording_id)
 
 
-def of(services: Services, recorder: Recorder) -> list[Job]:
+def of(services: Services) -> list[Job]:
     """Every job of this server, with its pace."""
-    del recorder  # its own timers are inside it
     settings = services.settings
 
     async def checkpoint() -> None:

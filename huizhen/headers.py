@@ -56,6 +56,7 @@ class SecurityHeaders:
 
     def __init__(self, settings: Settings) -> None:
         self._secure = settings.secure
+        self._hsts = settings.secure and not settings.lan  # a self-made certificate is no promise for a year
 
     async def __call__(self, request: web.Request, response: web.StreamResponse) -> None:
         for name, value in _ALWAYS.items():
@@ -63,7 +64,7 @@ class SecurityHeaders:
         response.headers.setdefault("Content-Security-Policy", content_security_policy(request.host, self._secure))
         response.headers.setdefault("Cache-Control", "no-store")
         response.headers.pop("Server", None)
-        if self._secure:
+        if self._hsts:
             response.headers.setdefault("Strict-Transport-Security", _HSTS)
 
 

@@ -14,4 +14,4 @@ def words(locale: str) -> dict[str, str]:
     """{code: plain words} for "zh" or "en"."""
     known = {code: str(message["text"]) for code, message in domain.all_messages(locale).items()}
     own = json.loads(files("huizhen.words").joinpath(f"reasons.{locale}.json").read_text(encoding="utf-8"))
-    return dict(sorted((known | own).items()))
+    return dict(sorted((own | known).items()))

@@ -77,7 +77,7 @@ class Parts:
         await self.live.start()
         await upkeep.restore(self.live)
         await _note(self.database, EventCode.SERVER_STARTED)
-        self.jobs.start(chores.of(self.services, self.recorder))
+        self.jobs.start(chores.of(self.services))
 
     async def quieten(self) -> None:
         """Tell the sockets and stop the clocks; media may still drain."""
@@ -139,6 +139,7 @@ def _assemble(
     settings: Settings, clock: Clock, database: SqlDatabase, checkpoints: Checkpointer, media: MediaServer
 ) -> Parts:
     metrics = Metrics()
+    counters = LiveCounters(metrics.registry)
     address = Address(settings.public_url or "")
     attempts = Attempts(settings)
     links = LinkDoor(database, attempts, settings)
@@ -150,7 +151,7 @@ def _assemble(
         database.sealer,
         _link_issuer(links, address),
         clock=clock,
-        counters=LiveCounters(metrics.registry),
+        counters=counters,
         policy=policy,
     )
     recorder = _recorder(settings, clock, database, media, live=live, blobs=blobs, policy=policy)
@@ -176,7 +177,7 @@ def _assemble(
         base_url=address,
     )
     metrics.watch(lambda: figures(live, recorder))
-    edge = SocketEdge(live, tokens, allowed_origins(settings))
+    edge = SocketEdge(live, tokens, allowed_origins(settings), counters)
     return Parts(settings, database, checkpoints, media, recorder, live, tokens, edge, Jobs(metrics), services, address)
 
 

@@ -21,7 +21,7 @@ _FREEZE_NS = 2 * _S
 _STALE_REPORT_NS = 12 * _S
 _REMEMBERED_REPORTS = 8
 _RESEND_SHARE = {Kind.AUDIO: 1.0, Kind.VIDEO: 0.35}  # of the media rate: enough for 10 % loss, too little for a storm
-_CONGESTED_SHARE = 0.12
+_CONGESTED_SHARE = 0.2  # still above what 10 % of random loss needs: the guess may be wrong
 _RED_ON = ((0.08, 2), (0.01, 1))
 
 
@@ -64,6 +64,7 @@ class Consumer:
         self._sent: OrderedDict[int, int] = OrderedDict()
         self._reported_switches = 0
         self._highest: int | None = None
+        self._holes = 0
         self._frozen_at = 0
         self._seen_packets = 0
         self._moved_ns = 0
@@ -178,16 +179,21 @@ class Consumer:
 
     def on_report(self, block: ReportBlock, now_ns: int) -> tuple[int | None, int]:
         """(round trip in ns where it can be told, packets the viewer should have had since its last report)."""
-        self.loss = block.fraction_lost / 256
         rate = 48_000 if self.section.kind is Kind.AUDIO else 90_000
         self.jitter_ms = block.jitter * 1000 / rate
         expected = (block.highest - self._highest) & 0xFFFFFFFF if self._highest is not None else 0
-        self._highest = block.highest
+        expected = expected if expected < 1 << 16 else 0
+        # Numbers we left out because the packet never reached us are the publisher's loss, not this viewer's.
+        holes = max(0, self.slot.holes - self._holes)
+        self._highest, self._holes = block.highest, self.slot.holes
+        lost = max(0.0, expected * block.fraction_lost / 256 - holes)
+        expected = max(0, expected - holes)
+        self.loss = lost / expected if expected else 0.0
         sent_ns = self._sent.get(block.lsr)
         rtt = None
         if sent_ns is not None:
             rtt = max(0, now_ns - sent_ns - block.dlsr * _S // 65536)
-        return rtt, expected if expected < 1 << 16 else 0
+        return rtt, expected
 
     def protect_voice(self, loss: float) -> None:
         """Redundant audio (RFC 2198) as the viewer's loss demands; only where RED is negotiated."""

@@ -96,6 +96,7 @@ class Slot(Rewriter):
         "_tokens_ns",
         "bytes",
         "frames",
+        "nacked",
         "octets",
         "packets",
         "red_payload_type",
@@ -132,11 +133,17 @@ class Slot(Rewriter):
         self.redundancy = 0  # how many earlier audio payloads travel along (RFC 2198)
         self.packets = self.octets = self.bytes = self.frames = 0
         self.resent = self.resent_bytes = self.unanswered = 0
+        self.nacked = 0  # sequence numbers asked for the first time
 
     def succeed(self, former: "Slot") -> None:
         """Take over the numbering of a section that was negotiated anew on the same transport."""
         self.inherit(former)
         self._rtx_sequence = former._rtx_sequence
+
+    @property
+    def holes(self) -> int:
+        """Grows by each number of ours that no packet was sent under; shrinks when a late one fills it. For differences."""
+        return self._next_out - self.packets
 
     def connect(self, payload_types: Mapping[int, tuple[int, int | None]]) -> None:
         """Which payload types of the source we take, and under what names of ours."""
@@ -197,7 +204,7 @@ class Slot(Rewriter):
                 self.forward(stream, overtaken, now_ns)
 
     def retransmit(self, sequences: tuple[int, ...], now_ns: int, rtt_ns: int) -> int:
-        """Answer a viewer's NACK on the RTX SSRC; how many packets went out. Repeats within half a round trip are
+        """Answer a viewer's NACK on the RTX SSRC; how many packets went out. Repeats within a round trip are
         ignored, and a token bucket bounds the rest: repairs must not feed the congestion they come from."""
         if self.spec.rtx_ssrc is None:
             return 0
@@ -207,10 +214,12 @@ class Slot(Rewriter):
         sent = 0
         for sequence in sequences:
             last = self._resent.get(sequence)
-            if last is not None and now_ns - last < rtt_ns // 2:
+            if last is not None and now_ns - last < rtt_ns - rtt_ns // 8:  # asked before our answer can have come
                 continue
             found = self.original(sequence)
             rtx_type = self._rtx_types.get(found[1][2] & 0x7F) if found is not None else None
+            if last is None:
+                self.nacked += 1
             if found is None or rtx_type is None:
                 self.unanswered += 1
                 continue

@@ -7,7 +7,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rtc.bandwidth import Downlink, VideoGate
+from rtc.bandwidth import Downlink, UpgradeWatch, VideoGate
 from rtc.consumer import Consumer
 from rtc.errors import ParseError
 from rtc.layers import Key, Wish, allocate
@@ -58,6 +58,7 @@ class Viewer:
         self.consumers: dict[str, Consumer] = {}
         self.downlink = Downlink()
         self.gate = VideoGate()
+        self._upgrade = UpgradeWatch()
         self.rtt_ns: int | None = None
         self.connected = False
         self.speaker: str | None = None
@@ -196,6 +197,8 @@ class Viewer:
             starting = not consumer.slot.started or consumer.waiting
             if now_ns - consumer.changed_ns < _DWELL_NS and not resized and not starting:
                 index = current
+            else:
+                self._upgrade.begin(self.video_bps, now_ns)
         consumer.aim(index, now_ns)
 
     # -- time
@@ -210,6 +213,12 @@ class Viewer:
         if now_ns - self._allocate_ns >= _ALLOCATE_NS:
             self.downlink.tick(self.video_bps, now_ns)
             moved = self.connected and self.gate.judge(self.downlink, self.voices * _AUDIO_BPS, now_ns)
+            self.dirty = True
+        slots = [c.slot for c in self.consumers.values() if c.section.kind is Kind.VIDEO]
+        nacked, sent = sum(slot.nacked for slot in slots), sum(slot.packets for slot in slots)
+        back = self._upgrade.check(nacked, sent, now_ns)
+        if back is not None:
+            self.downlink.fail_trial(back, now_ns)
             self.dirty = True
         if self.dirty:
             self.allocate(now_ns)

@@ -151,7 +151,7 @@ async def consult_detail(
 async def _chart(tx: StoreTransaction, consult: Consult, reader: Reader) -> access.Chart | None:
     try:
         return await access.view_chart(tx, reader.actor, consult.id)
-    except NotPermitted:
+    except (NotPermitted, MissingRow):  # the latter: from another institution, and without a seat
         # book-keepers of the consult (nurse) and invited experts who have not accepted yet see it without the chart
         await _may_look(tx, consult, reader)
         return None

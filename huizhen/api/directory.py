@@ -10,7 +10,7 @@ from huizhen.api.shapes.base import Items, Label, NoBody
 from huizhen.api.shapes.consult import DepartmentRow, DoctorEntry, InstitutionRow
 
 _LEAD = {Role.ATTENDING, Role.INVITING}
-_EXPERTS = {Role.EXPERT, Role.CHAIR}
+_EXPERTS = {Role.EXPERT}
 
 
 async def institutions(call: Call[NoBody]) -> Items[InstitutionRow]:

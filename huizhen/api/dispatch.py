@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
@@ -121,11 +122,11 @@ def _same_site(services: Services, request: web.Request, caller: StaffCaller | S
 
 
 def _query(route: Route[Any], request: web.Request) -> BaseModel:
-    names = list(request.query.keys())
-    if len(names) != len(set(names)):
+    given = parse_qsl(request.query_string, keep_blank_values=True)
+    if len(given) != len(dict(given)):
         raise RequestError("request.query", "repeated")
     try:
-        query: BaseModel = route.query.model_validate(dict(request.query))
+        query: BaseModel = route.query.model_validate(dict(given))
     except ValidationError as error:
         raise RequestError("request.query", _where(error)) from None
     return query

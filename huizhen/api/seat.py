@@ -207,7 +207,6 @@ def _signing(call: Call[SignConsent]) -> desk.Signing:
         "agent": call.request.headers.get("User-Agent", "")[:200],
         "font_px": f"{body.reading.font_px:g}",
         "read_aloud": "yes" if body.reading.read_aloud else "no",
-        "signature_method": body.signature.method,
     }
     return desk.Signing(
         operation_id=call.op,
@@ -222,6 +221,7 @@ def _signing(call: Call[SignConsent]) -> desk.Signing:
         capacity=SignerCapacity(body.capacity),
         relation=body.relation,
         child_assents=body.child_assents,
+        method=body.signature.method,
     )
 
 

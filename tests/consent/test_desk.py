@@ -102,6 +102,8 @@ MARKS = ((1, 1, 0),)
         (lambda s: replace(s, decisions={**s.decisions, Purpose.REC_AV: 1}), DecisionIncomplete),
         (lambda s: replace(s, strokes=()), SignatureInvalid),
         (lambda s: replace(s, strokes=(MARKS * 20_001,)), SignatureInvalid),
+        (lambda s: replace(s, method="typed"), SignatureInvalid),  # typed, yet drawn
+        (lambda s: replace(s, method="typed", strokes=(), typed_name="somebody else"), SignatureInvalid),
         (lambda s: replace(s, signature_image=b"GIF89a"), SignatureInvalid),
         (lambda s: replace(s, signature_image=PNG + bytes(300_000)), SignatureInvalid),
         (lambda s: replace(s, typed_name=" "), SignatureInvalid),

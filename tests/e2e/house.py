@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -16,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, Playwright, async_playwright, expect
+from playwright.async_api import TimeoutError as PlaywrightTimeout
+from playwright.async_api import Browser, BrowserContext, Locator, Page, Playwright, async_playwright, expect
 
 ROOT = Path(__file__).resolve().parents[2]
 ARTIFACTS = ROOT / "test-artifacts"
@@ -151,23 +153,50 @@ class People:
     async def open_link(self, name: str, **options: Any) -> Page:
         page = await self.page(PHONE, **options)
         await page.goto(self.house.link(name))
-        await page.click("button.primary.big")
+        await press(page, "patient:open.go")
         return page
+
+    async def show_all(self) -> None:
+        """What everybody saw when a test failed, under test-artifacts/."""
+        for number, context in enumerate(self.contexts):
+            for page in context.pages:
+                with contextlib.suppress(Exception):
+                    await picture(page, f"failed-{number}")
 
     async def close(self) -> None:
         for context in self.contexts:
             await context.close()
 
 
+def words(key: str) -> list[str]:
+    """The text of a key such as "patient:open.go" in both languages, as the pages have it."""
+    name, path = key.split(":")
+    found = []
+    for locale in ("zh", "en"):
+        value: Any = json.loads((ROOT / "web" / "src" / "locales" / locale / f"{name}.json").read_text())
+        for part in path.split("."):
+            value = value[part]
+        found.append(str(value))
+    return found
+
+
+def button(page: Page, *keys: str) -> Locator:
+    """The button that says one of these, in either language."""
+    said = "|".join(re.escape(text) for key in keys for text in words(key))
+    return page.get_by_role("button", name=re.compile(f"^\\s*({said})\\s*$"))
+
+
+async def press(page: Page, *keys: str) -> None:
+    await button(page, *keys).first.click()
+
+
 async def confirm_and_check(page: Page) -> None:
     """Identity, then devices."""
-    await page.click("button.primary.big")  # yes, it is me
-    await page.get_by_role("button", name="打开摄像头和麦克风").or_(
-        page.get_by_role("button", name="Open camera and microphone")
-    ).click()
+    await press(page, "patient:identity.yes", "patient:identity.yesGuest")
+    with contextlib.suppress(PlaywrightTimeout):  # permission given before: the preview opens by itself
+        await button(page, "patient:devices.open").click(timeout=1_500)
     await expect(page.locator(".preview video")).to_be_visible()
-    go_on = page.locator("button.primary.big:not([disabled])")
-    await go_on.click()
+    await press(page, "patient:devices.next", "patient:devices.without")
 
 
 async def sign(page: Page, name: str, *, record: bool = True, draw: bool = True) -> None:
@@ -178,11 +207,11 @@ async def sign(page: Page, name: str, *, record: bool = True, draw: bool = True)
         assert not await radios.nth(0).is_checked() and not await radios.nth(1).is_checked(), "a question was pre-ticked"
         purpose = await radios.nth(0).get_attribute("name")
         await radios.nth(0 if record or purpose != "rec_av" else 1).check()
-    await page.click("button.primary.big")
+    await press(page, "patient:consent.next")
     await page.fill("#sign-name", name)
     if draw:
         await scribble(page)
-    await page.click("button.primary.big")
+    await press(page, "patient:sign.submit")
 
 
 async def scribble(page: Page) -> None:
@@ -270,6 +299,9 @@ async def visitors(house: House) -> Any:
         try:
             yield people
             assert people.errors == []
+        except BaseException:
+            await people.show_all()
+            raise
         finally:
             await people.close()
             await browser.close()

@@ -2,13 +2,13 @@
 
 import asyncio
 import re
-from datetime import UTC, datetime, timedelta
+import sqlite3
 from typing import Any
 
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.e2e.house import TAP_PEERS, House, confirm_and_check, hears, picture, sees, sign, visitors
+from tests.e2e.house import TAP_PEERS, House, confirm_and_check, hears, picture, press, sees, sign, visitors
 
 pytestmark = pytest.mark.browser
 
@@ -17,7 +17,7 @@ async def into_waiting(people: Any, link: str, name: str, *, record: bool = True
     page = await people.page({"width": 390, "height": 844})
     await page.add_init_script(TAP_PEERS)
     await page.goto(people.house.link(link))
-    await page.click("button.primary.big")
+    await press(page, "patient:open.go")
     await confirm_and_check(page)
     await sign(page, name, record=record)
     await expect(page.locator(".place")).to_be_visible()
@@ -33,13 +33,11 @@ async def doctor_enters(people: Any, login: str, consult: str) -> Page:
     return page
 
 
-def recording_of(house: House) -> str:
-    """The one sealed recording of the demo's visit, straight from the database."""
-    import sqlite3
-
+def recording_of(house: House, consult: str) -> str:
+    """The latest recording of a demo consult, straight from the database."""
     with sqlite3.connect(f"file:{house.data / 'huizhen.db'}?mode=ro", uri=True) as db:
         row = db.execute(
-            "SELECT id FROM recordings WHERE consult_id = ? ORDER BY requested_at DESC", (house.demo["consults"]["visit"],)
+            "SELECT id FROM recordings WHERE consult_id = ? ORDER BY requested_at DESC", (house.demo["consults"][consult],)
         ).fetchone()
     return str(row[0])
 
@@ -81,9 +79,8 @@ async def test_visit_recorded_archived_and_destroyed(house: House) -> None:
         await expect(doctor.get_by_text("已完成", exact=True)).to_be_visible()
         await picture(patient, "patient-after")
 
-        recording = recording_of(house)
+        recording = recording_of(house, "visit")
         await archive_plays(people, recording)
-        await destroyed_by_two(people, house, recording)
     report = house.command("verify")
     assert report.returncode == 0, report.stdout + report.stderr
 
@@ -117,11 +114,58 @@ PLAYING = """n => [...document.querySelectorAll('.person video')].filter(v => v.
 SKEW = """() => { const t = [...document.querySelectorAll('.person video')].filter(v => !v.paused).map(v => v.currentTime); return Math.max(...t) - Math.min(...t); }"""
 
 
-async def destroyed_by_two(people: Any, house: House, recording: str) -> None:
-    later = (datetime.now(UTC) + timedelta(days=3 * 366 + 40)).date().isoformat()
-    due = house.command("retention", "due", "--at", later)
+async def test_retention_hold_and_destruction(house: House) -> None:
+    """The demo's visit of three years ago is due: a hold stops it, two approvers destroy it, the trail still verifies."""
+    due = house.command("retention", "due")
     assert due.returncode == 0, due.stderr
     assert "process.av" in due.stdout
+    recording = recording_of(house, "past")
+    async with visitors(house) as people:
+        archivist = await people.staff("archivist")
+        await archivist.goto(f"{house.url}/console/archive/{recording}")
+        await archivist.locator("section form input").fill("医疗纠纷，法院要求保全")
+        await archivist.get_by_role("button", name="设置保全").click()
+        await expect(archivist.get_by_text("法院要求保全")).to_be_visible()
+        await archivist.goto(f"{house.url}/console/retention")
+        row = archivist.locator("tr", has_text="音视频过程记录")
+        await expect(row.get_by_text("法律保全")).to_be_visible()
+        await expect(row.locator("input[type=checkbox]")).to_be_disabled()
+
+        first = await people.staff("approver1")
+        await first.goto(f"{house.url}/console/retention")
+        await first.get_by_role("button", name="解除保全").click()
+        await first.locator("form input[maxlength='500']").fill("纠纷已经和解")
+        await first.get_by_role("button", name="解除保全").click()
+        await expect(first.get_by_text("没有保全。")).to_be_visible()
+
+        await archivist.reload()
+        await row.locator("input[type=checkbox]").check()
+        await archivist.fill("input[name=reason]", "保存期已满三年")
+        await archivist.get_by_role("button", name="提交销毁提议").click()
+        await expect(archivist.get_by_text("等待确认")).to_be_visible()
+        await expect(archivist.get_by_role("button", name="确认销毁")).to_have_count(0)
+
+        second = await people.staff("approver2")
+        for approver in (first, second):
+            await approver.goto(f"{house.url}/console/disposals")
+            await approver.get_by_role("button", name="确认销毁").click()
+            await approver.fill("input[name=step-up]", house.demo["password"])
+            await approver.locator("dialog[open] .danger").click()
+            await expect(approver.locator("dialog[open]")).to_have_count(0)
+        await expect(second.get_by_text("已销毁", exact=True)).to_be_visible()
+        await second.get_by_role("button", name="查看销毁证明").click()
+        await expect(second.locator("pre.certificate")).to_contain_text("process.av")
+        await picture(second, "disposal-certificate")
+
+        await archivist.goto(f"{house.url}/console/archive/{recording}")
+        await archivist.get_by_role("button", name="查看销毁记录").click()
+        await expect(archivist.get_by_text(re.compile("已于.*销毁，经手人.*吴审言"))).to_be_visible()
+        await picture(archivist, "recording-destroyed")
+        await archivist.goto(f"{house.url}/console/audit")
+        await archivist.get_by_role("button", name="核验全部记录").click()
+        await expect(archivist.get_by_text("记录完整，没有被改动。")).to_be_visible()
+    report = house.command("verify")
+    assert report.returncode == 0, report.stdout + report.stderr
 
 
 async def test_panel_of_five(house: House) -> None:
@@ -133,6 +177,7 @@ async def test_panel_of_five(house: House) -> None:
         await clinic.click("[data-tab=case]")
         if await clinic.locator("select[name=invited]").count():
             await clinic.select_option("select[name=invited]", house.demo["institutions"]["province"])
+            await expect(clinic.locator("fieldset.experts input")).to_have_count(2)
             for box in await clinic.locator("fieldset.experts input").all():
                 await box.check()
             await clinic.fill("input[name=specialty]", "心血管内科")
@@ -170,7 +215,7 @@ async def test_panel_of_five(house: House) -> None:
             await expert.fill("textarea[name=text]", "建议调整为联合用药，两周后复查。")
             await expert.click("[data-act=sign-paper]")
             await expert.locator("dialog[open] .primary").click()
-            await expect(expert.get_by_text(re.compile("签名，不能再改"))).to_be_visible()
+            await expect(expert.locator(".hz-notice.good", has_text="签名，不能再改")).to_be_visible()
         await clinic.reload()
         await clinic.click("[data-tab=papers]")
         await clinic.fill("textarea[name=reason]", "采纳专家组意见")

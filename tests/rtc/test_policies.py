@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtc.bandwidth import Downlink, UplinkCap, VideoGate, VideoState
+from rtc.bandwidth import Downlink, UpgradeWatch, UplinkCap, VideoGate, VideoState
 from rtc.keyframe_requests import KeyframeRequests
 from rtc.layers import Layer, Wish, allocate, ceiling
 from rtc.meter import RateMeter
@@ -170,6 +170,8 @@ class TestDownlink:
         link = Downlink()
         now = self.remb(link, 300_000, 900_000, S, 1.9)
         assert link.bps == 1_500_000
+        now = self.remb(link, 300_000, 900_000, now, 0.5)
+        assert link.bps == pytest.approx(540_000), "one report is not the whole truth"
         self.remb(link, 300_000, 900_000, now)
         assert link.bps == 300_000
 
@@ -213,6 +215,13 @@ class TestDownlink:
             link.tick(800_000, (second + 1) * S)
         assert link.bps > 1_000_000
 
+    def test_loss_while_the_browser_sees_room_to_spare_is_the_radio(self) -> None:
+        link = Downlink()
+        for second in range(30):
+            link.on_remb(2_000_000, 500_000, (second + 1) * S)
+            link.on_loss(0.16, (second + 1) * S)
+        assert link.bps == 2_000_000
+
     def test_heavy_loss_lowers_it(self) -> None:
         link = Downlink()
         for second in range(10):
@@ -224,6 +233,24 @@ class TestDownlink:
         for i in range(3000):
             link.tick(100_000, (i + 1) * 200 * MS)
         assert link.bps <= 1_500_000  # never above the start without evidence
+
+
+class TestUpgradeWatch:
+    def test_a_burst_of_repairs_ends_the_trial_once(self) -> None:
+        watch = UpgradeWatch()
+        watch.check(0, 0, S)
+        watch.begin(300_000, S)
+        assert watch.check(3, 40, S + 300 * MS) is None
+        assert watch.check(20, 80, S + 600 * MS) == pytest.approx(330_000)
+        assert watch.check(60, 120, S + 900 * MS) is None
+
+    def test_random_loss_and_old_upgrades_do_not(self) -> None:
+        watch = UpgradeWatch()
+        watch.check(0, 0, S)
+        watch.begin(300_000, S)
+        for i in range(1, 15):
+            assert watch.check(i * 9, i * 60, S + i * 300 * MS) is None
+        assert watch.check(500, 900, 9 * S) is None
 
 
 class TestVideoGate:
@@ -240,12 +267,13 @@ class TestVideoGate:
         assert gate.state is VideoState.PROBATION
         assert link.bps >= 300_000
         now += 8 * S
-        link.loss = 0.25
+        link.loss = link.recent_loss = 0.25
         gate.judge(link, 0.0, now)
-        assert gate.judge(link, 0.0, now + 2 * S)
+        assert not gate.judge(link, 0.0, now + 3 * S)
+        assert gate.judge(link, 0.0, now + 4 * S)
         assert gate.reason == "downlink_loss"
-        now += 2 * S
-        link.loss = 0.01
+        now += 4 * S
+        link.loss = link.recent_loss = 0.01
         assert not gate.judge(link, 0.0, now + 15 * S)
         assert gate.judge(link, 0.0, now + 16 * S)
 
@@ -259,11 +287,20 @@ class TestVideoGate:
         assert not gate.judge(link, 0.0, 3 * S)
         assert gate.open
 
+    def test_loss_that_a_smaller_layer_has_cured_is_forgiven(self) -> None:
+        link, gate = Downlink(), VideoGate()
+        for second in range(1, 4):
+            link.on_loss(0.5 if second < 3 else 0.0, second * S)
+            gate.judge(link, 0.0, second * S)
+        assert link.loss > 0.18
+        gate.judge(link, 0.0, 4 * S)
+        assert gate.open
+
     def test_it_does_not_come_back_into_heavy_loss(self) -> None:
         link, gate = Downlink(), VideoGate()
-        link.loss = 0.3
+        link.loss = link.recent_loss = 0.3
         gate.judge(link, 0.0, S)
-        gate.judge(link, 0.0, 4 * S)
+        gate.judge(link, 0.0, 5 * S)
         assert not gate.open
         assert not gate.judge(link, 0.0, 100 * S)
 

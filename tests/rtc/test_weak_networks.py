@@ -16,23 +16,24 @@ S = 1000 * MS
 PLAYOUT_NS = 400 * MS  # what a browser's jitter buffer stretches to under loss, end to end beyond the plain path
 
 
-def residual(incoming: Incoming, budget_ns: int, path_ns: int) -> float:
-    """The share of audio packets that did not come within the playout budget of their due time.
+def residual(incoming: Incoming, budget_ns: int, path_ns: int, since_ns: int = 0) -> float:
+    """The share of audio packets due after `since_ns` that did not come within the playout budget of their due time.
 
     A packet is due 20 ms after its predecessor in sequence; the first ones' arrival anchors the line.
     """
     numbers = sorted(incoming.received)
     first, last = numbers[0], numbers[-1] - 25
     anchor = min(incoming.received[n][0] - (n - first) * 20 * MS for n in numbers)
+    due = [n for n in range(first, last) if anchor + (n - first) * 20 * MS >= since_ns]
     late = sum(
         1
-        for n in range(first, last)
+        for n in due
         if n not in incoming.received or incoming.received[n][0] - anchor - (n - first) * 20 * MS > budget_ns + path_ns
     )
-    return late / (last - first)
+    return late / len(due)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 4, 6])  # 4 and 6 once froze for ten seconds
 def test_ten_per_cent_loss_each_way(seed: int) -> None:
     meeting = Conference(seed=seed, loss=0.10, delay_ms=30, jitter_ms=10)
     for name in "abc":
@@ -77,11 +78,15 @@ def narrow(meeting: Conference, name: str, bps: float) -> None:
         octets = browser.path.down.octets
         received = (octets - before[0]) * 8 / 0.3
         before[0] = octets
+        faces = max(0.0, received - 35_000)  # Chromium's REMB is about video alone
         if not browser.path.down.rate_bps:
             browser.remb = 2_000_000.0
             return
         busy = received > 0.75 * bps
-        browser.remb = 0.85 * bps if busy else max(1.5 * received + 10_000, 0.0)
+        if busy:
+            browser.remb = 0.85 * (bps - 35_000)
+        elif faces > 5_000:  # without video it says nothing new
+            browser.remb = max(browser.remb or 0.0, 1.5 * faces + 10_000)
 
     state = [browser.path.down.octets]
     meeting.clock.every(300 * MS, lambda: measure(state))
@@ -101,7 +106,8 @@ def test_a_narrow_link_gets_a_smaller_layer_and_no_broken_voice() -> None:
     for _ in range(40):
         meeting.run(0.5)
         heights.append(next(c.height for c in viewer.stats().consumers if c.mid == "v0"))
-    assert sum(height in (180, 360) for height in heights) >= 30, "larger only for short trials"
+    assert heights.count(720) <= 8, "larger only for short trials"
+    assert sum(height in (180, 360) for height in heights) >= 24
     voice = meeting.browsers["a"].by_mid["a0"]
     late = [n for n, (when, _) in voice.received.items() if when > start]
     assert len(late) > 970

@@ -199,7 +199,7 @@ class FakeBrowser:
         self.by_mid = {i.section.mid: i for i in self.incoming.values()}
         self.outgoing: list[Outgoing] = []
         self.remb = remb
-        self.rtt_ns = 60 * MS
+        self.rtt_ns = 100 * MS  # Chromium's default until it knows better
         self.feedback: list[rtcp.Packet] = []
         self.level: Callable[[], int] = lambda: 30
         self._repairs = {s.rtx_ssrc: self.incoming[s.ssrc] for s in receive if s.rtx_ssrc is not None}

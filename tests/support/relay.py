@@ -58,6 +58,7 @@ class Relay:
         self._loop = asyncio.new_event_loop()
         self._clients: dict[Any, asyncio.DatagramTransport] = {}
         self._pumps: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
         started = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(started,), daemon=True)
         self._thread.start()
@@ -73,9 +74,12 @@ class Relay:
         self._loop.run_until_complete(self._open())
         started.set()
         self._loop.run_forever()
-        for pump in self._pumps:
-            pump.cancel()
-        self._loop.run_until_complete(asyncio.gather(*self._pumps, return_exceptions=True))
+        if self._server is not None:
+            self._server.close()
+        left = asyncio.all_tasks(self._loop)  # first packets and TCP pumps
+        for task in left:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         for client in self._clients.values():
             client.close()
         self._front.close()
@@ -88,7 +92,7 @@ class Relay:
         )
         self.port = self._front.get_extra_info("sockname")[1]
         if self.tcp:
-            await asyncio.start_server(self._on_tcp, "127.0.0.1", self.port, family=socket.AF_INET)
+            self._server = await asyncio.start_server(self._on_tcp, "127.0.0.1", self.port, family=socket.AF_INET)
 
     def forward(self, link: Link, size: int, send: Callable[[], None]) -> None:
         now = self._loop.time()

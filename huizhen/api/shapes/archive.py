@@ -6,15 +6,15 @@ from pydantic import Field, StringConstraints
 
 from archive.records import AccessState, DisposalState
 from clinic.people import Role
-from huizhen.api.shapes.base import Answer, Body, GivenDate, Id, Label, Moment, Query, Reason
+from huizhen.api.shapes.base import Answer, Body, Id, Label, Moment, Query, QueryDate, Reason
 
 Because = Annotated[Reason, StringConstraints(min_length=10)]
 
 
 class ArchiveQuery(Query):
     q: Annotated[str, Field(max_length=100)] = ""
-    from_: Annotated[GivenDate | None, Field(alias="from")] = None
-    to: GivenDate | None = None
+    from_: Annotated[QueryDate | None, Field(alias="from")] = None
+    to: QueryDate | None = None
     state: Annotated[str, Field(pattern=r"^[a-z]{0,20}$")] = ""
 
 
@@ -176,7 +176,7 @@ class SegmentQuery(Query):
 
 
 class DueQuery(Query):
-    at: GivenDate | None = None
+    at: QueryDate | None = None
 
 
 class DueRow(Answer):

@@ -1,12 +1,24 @@
 """What all bodies and answers share: strict, bounded, nothing unknown."""
 
+import re
 import unicodedata
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+)
 
 T = TypeVar("T")
+
+_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z", re.ASCII)
 
 
 def _plain(text: str) -> str:
@@ -23,6 +35,12 @@ def _sane(moment: datetime) -> datetime:
     if not 1900 <= moment.year <= 9000:  # beyond it, time zone arithmetic overflows
         raise ValueError("out of range")
     return moment.astimezone(UTC)
+
+
+def _iso_text(value: object) -> object:
+    if not isinstance(value, str) or not _ISO_DATE.match(value):
+        raise ValueError("not a date")  # pydantic would take a number for seconds since 1970
+    return value
 
 
 def _sane_date(day: date) -> date:
@@ -43,6 +61,7 @@ LocaleName = Annotated[str, StringConstraints(pattern=r"^(zh|en)$")]
 Moment = Annotated[datetime, PlainSerializer(_utc, return_type=str)]
 GivenMoment = Annotated[AwareDatetime, AfterValidator(_sane)]
 GivenDate = Annotated[date, AfterValidator(_sane_date)]
+QueryDate = Annotated[date, BeforeValidator(_iso_text), AfterValidator(_sane_date)]
 Natural = Annotated[int, Field(ge=0, le=2**53 - 1)]
 
 

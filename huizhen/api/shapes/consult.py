@@ -13,7 +13,6 @@ from huizhen.api.shapes.base import (
     Answer,
     Body,
     Code,
-    GivenDate,
     GivenMoment,
     Id,
     Label,
@@ -21,6 +20,7 @@ from huizhen.api.shapes.base import (
     Moment,
     Name,
     Query,
+    QueryDate,
     Reason,
     Text,
 )
@@ -204,8 +204,8 @@ class ConsultDetail(ConsultRow):
 
 
 class ConsultQuery(Query):
-    from_: Annotated[GivenDate | None, Field(alias="from")] = None
-    to: GivenDate | None = None
+    from_: Annotated[QueryDate | None, Field(alias="from")] = None
+    to: QueryDate | None = None
     status: ConsultStatus | None = None
     q: Annotated[str, Field(max_length=100)] = ""
 

@@ -1,5 +1,5 @@
 /** The one live consult of the console. It lives outside the router, so the call survives moving about. */
-import { readonly, shallowRef, type ShallowRef } from "vue";
+import { computed, markRaw, shallowRef } from "vue";
 import { api } from "@/shared/api";
 import { useWords } from "@/shared/i18n";
 import { Call } from "@/rtc/call";
@@ -8,21 +8,22 @@ import { LocalMedia } from "@/rtc/devices";
 interface Live { consultId: string; call: Call }
 
 const current = shallowRef<Live | null>(null);
-export const media = new LocalMedia();
+export const media = markRaw(new LocalMedia());
 
-export const live = readonly(current) as Readonly<ShallowRef<Live | null>>;
+/** Not `readonly()`: its deep proxy would stand between the call and its own state. */
+export const live = computed(() => current.value);
 
 /** Enters the consult's room; another live consult is left first. */
 export function enter(consultId: string, takeover = false): void {
   if (current.value && current.value.consultId !== consultId) leaveLive();
   if (!current.value) {
     const { locale } = useWords();
-    const call = new Call({
+    const call = markRaw(new Call({
       ticket: async () => (await api.post<{ ticket: string }>(`/api/consults/${consultId}/ticket`)).ticket,
       locale: () => locale.value,
       media,
       publish: { mic: true, camera: true },
-    });
+    }));
     current.value = { consultId, call };
   }
   current.value.call.start({ takeover });

@@ -1,7 +1,7 @@
 /** What the room says in words: one sentence about the picture, one about ourselves. */
 import type { CallState } from "@/rtc/call";
 import type { RemoteTrack } from "@/rtc/peer";
-import { others, type RoomState } from "@/rtc/room-state";
+import { others, shows, type RoomState } from "@/rtc/room-state";
 import type { Words } from "@/shared/i18n";
 import type { SeatView, Source } from "@/shared/protocol";
 
@@ -12,7 +12,7 @@ const DOCTORS = new Set(["attending", "inviting", "chair", "expert"]);
 /** Whom to show large: a shared screen, then the doctor of a visit, then who speaks in a panel, then anybody. */
 export function mainPicture(room: RoomState): Main | null {
   const here = others(room);
-  const sharing = here.find((seat) => seat.publishing.includes("screen"));
+  const sharing = here.find((seat) => shows(seat, "screen"));
   if (sharing) return { seat: sharing, source: "screen" };
   const speaking = here.find((seat) => seat.id === room.speaker);
   const doctors = here.filter((seat) => DOCTORS.has(seat.role));
@@ -29,7 +29,7 @@ export function pictureWords(state: CallState, main: Main, remote: RemoteTrack |
   const level = state.room?.qualities[seat.id]?.level ?? seat.quality;
   if (level === "lost") return t("patient:live.doctorOffline", { name });
   if (level === "poor") return t("patient:live.doctorPoor", { name });
-  const showing = main.source === "screen" || (seat.publishing.includes("camera") && !seat.muted.includes("camera"));
+  const showing = shows(seat, main.source);
   return showing && !remote && !state.videoLimited ? t("patient:live.waitPicture", { name }) : "";
 }
 

@@ -49,6 +49,7 @@ export class Call {
   private readonly sampler = new StatsSampler();
   private readonly undo: (() => void)[] = [];
   private mediaStarted = false;
+  private screenShown = false; // a section for it exists: its pauses have to be told too
   private mediaGone = false; // the server restarted: our connection leads nowhere
 
   constructor(options: CallOptions) {
@@ -251,9 +252,11 @@ export class Call {
 
   private tellMuted(): void {
     if (!this.mediaStarted) return;
-    const { mic, camera } = this.options.media.state;
+    const { mic, camera, screen } = this.options.media.state;
     this.session.tell("media.mute", { source: "mic", muted: !mic.on });
     this.session.tell("media.mute", { source: "camera", muted: !camera.on });
+    if (screen.on) this.screenShown = true;
+    if (this.screenShown) this.session.tell("media.mute", { source: "screen", muted: !screen.on });
     this.set({ local: this.options.media.state });
   }
 

@@ -193,15 +193,29 @@ describe("Peer", () => {
   });
 
   it("waits for signalling, builds nothing meanwhile, and offers when it is back", async () => {
-    answers.push(() => ({ ok: false, code: "session.offline" }));
+    let online = false;
+    for (let n = 0; n < 100; n += 1) answers.push(() => (online ? { ok: true, sdp: "answer" } : { ok: false, code: "session.offline" }));
     peer.start();
     await settle();
     await vi.advanceTimersByTimeAsync(60_000);
-    expect([sent.length, FakeConnection.all.length]).toEqual([1, 2]);
+    expect(FakeConnection.all).toHaveLength(1);
+    online = true;
     peer.signalBack();
     await settle();
-    expect(sent).toHaveLength(2);
     expect(pc().remoteDescription).not.toBeNull();
+    expect(new Set(sent.map((offer) => offer.sdp))).toEqual(new Set(["offer1 sections=6"]));
+  });
+
+  it("sends an offer again by itself when its answer was lost on a living line, later when it was refused", async () => {
+    answers.push(() => ({ ok: false, code: "session.offline" }), () => ({ ok: false, code: "rate.limited" }));
+    peer.start();
+    await settle();
+    await vi.advanceTimersByTimeAsync(2100);
+    expect(sent).toHaveLength(2);
+    await vi.advanceTimersByTimeAsync(6500);
+    expect(sent).toHaveLength(2);
+    await vi.advanceTimersByTimeAsync(600);
+    expect([sent.length, pc().remoteDescription !== null, FakeConnection.all.length]).toEqual([3, true, 1]);
   });
 
   it("keeps tracks over a rebuild", async () => {

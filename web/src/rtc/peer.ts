@@ -32,6 +32,8 @@ const VOICE: RTCRtpEncodingParameters[] = [{ maxBitrate: 40_000, priority: "high
 
 const DISCONNECTED_PATIENCE = 2000;
 const CONNECT_PATIENCE = 6000;
+const RESEND = 2000; // an offer that got no answer
+const RESEND_REFUSED = 7000; // an offer that was refused
 
 type Tracks = Record<Source, MediaStreamTrack | null>;
 
@@ -50,6 +52,7 @@ export class Peer {
   private grown = false;
   private waitingForSignal = false;
   private patience: ReturnType<typeof setTimeout> | undefined;
+  private resend: ReturnType<typeof setTimeout> | undefined;
   private rebuilds = 0;
   private closed = false;
   private signalling = false;
@@ -130,6 +133,7 @@ export class Peer {
   /** Signalling works again: whatever could not be sent is sent now. */
   signalBack(): void {
     if (!this.waitingForSignal) return;
+    clearTimeout(this.resend);
     this.waitingForSignal = false;
     this.expectConnection();
     this.negotiate(false);
@@ -213,11 +217,14 @@ export class Peer {
   private async offer(pc: RTCPeerConnection, restart: boolean): Promise<void> {
     try {
       if (this.prepared && !restart) this.prepared = false;
-      else await pc.setLocalDescription(await pc.createOffer({ iceRestart: restart }));
+      else {
+        this.grown = false;
+        await pc.setLocalDescription(await pc.createOffer({ iceRestart: restart }));
+      }
       mark("hz:offer");
       const ack = await this.options.signal(pc.localDescription?.sdp ?? "", this.sources());
       if (pc !== this.pc) return; // replaced meanwhile; the new one makes its own offer
-      if (!ack.ok) return this.notAnswered(pc, ack.code, restart);
+      if (!ack.ok) return this.notAnswered(ack.code);
       await pc.setRemoteDescription({ type: "answer", sdp: ack.sdp });
       mark("hz:answer");
       this.mapStreams();
@@ -226,22 +233,14 @@ export class Peer {
     }
   }
 
-  private async notAnswered(pc: RTCPeerConnection, code: string, restart: boolean): Promise<void> {
-    if (pc.signalingState === "have-local-offer") await pc.setLocalDescription({ type: "rollback" }).catch(() => undefined);
-    if (pc !== this.pc) return;
-    if (code === "session.offline") {
-      this.waitingForSignal = true;
-      this.again = { restart };
-      if (pc.remoteDescription === null) this.rebuildSilently(); // a rollback takes unsent first sections with it
-      return;
-    }
-    this.options.onRefused?.(code);
-  }
-
-  /** Sections of a rolled-back first offer lose their mids: start from a clean connection. */
-  private rebuildSilently(): void {
-    this.teardown();
-    this.build();
+  /** The description stays as it is and is sent again: when signalling is back, or a little later. */
+  private notAnswered(code: string): void {
+    this.prepared = !this.grown;
+    this.again = { restart: false };
+    this.waitingForSignal = true;
+    clearTimeout(this.resend);
+    this.resend = setTimeout(() => this.signalBack(), code === "session.offline" ? RESEND : RESEND_REFUSED);
+    if (code !== "session.offline") this.options.onRefused?.(code);
   }
 
   private sources(): Record<string, Source> {
@@ -308,6 +307,8 @@ export class Peer {
 
   private teardown(): void {
     clearTimeout(this.patience);
+    clearTimeout(this.resend);
+    this.waitingForSignal = false;
     this.prepared = false;
     this.again = null;
     const pc = this.pc;

@@ -100,6 +100,9 @@ export function applyDirect(state: RoomState, event: DirectEvent): RoomState {
 export const mySeat = (state: RoomState | null): SeatView | null => state?.seats[state.me.seat] ?? null;
 export const admitted = (state: RoomState | null): boolean => mySeat(state)?.state === "admitted";
 
+/** Whether a picture of this seat is to be expected: a stopped screen or camera stays published, but muted. */
+export const shows = (seat: SeatView, source: "camera" | "screen"): boolean => seat.publishing.includes(source) && !seat.muted.includes(source);
+
 /** Everybody else who is in the room, doctors first, in a stable order. */
 export function others(state: RoomState): SeatView[] {
   const rank: Record<string, number> = { attending: 0, inviting: 1, chair: 2, expert: 3, nurse: 4, patient: 5 };
