@@ -16,6 +16,8 @@ from pydantic_settings import (
 
 PREFIX = "HUIZHEN_"
 CONFIG_VARIABLE = "HUIZHEN_CONFIG"
+# HUIZHEN_* variables that are no settings: read by `keys backup` and `keys restore`, and by the test suite.
+OTHER_VARIABLES = frozenset({CONFIG_VARIABLE, "HUIZHEN_PASSPHRASE", "HUIZHEN_TEST_NO_SKIP"})
 DEFAULT_FILE = Path("huizhen.toml")
 
 Words = Annotated[tuple[str, ...], NoDecode]
@@ -207,7 +209,7 @@ def config_file(environ: Mapping[str, str]) -> Path:
 
 def load(**flags: Any) -> Settings:
     """Settings from file, environment and flags (None = flag not given). Raises SettingsError naming every fault."""
-    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields} | {CONFIG_VARIABLE}
+    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields} | OTHER_VARIABLES
     unknown = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)
     problems = [f"{name}: no such setting" for name in unknown]
     given = os.environ.get(CONFIG_VARIABLE)

@@ -49,7 +49,7 @@ log = logs.get("wiring")
 Clock = Callable[[], datetime]
 
 _MEBIBYTE = 1024 * 1024
-_SINGLE_USE_KEY = 32
+_KEY_BYTES = 32
 
 
 @dataclass(slots=True)
@@ -264,7 +264,7 @@ def device_key(folder: Path) -> bytes:
     path = folder / "devices.key"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        replace_file(path, os.urandom(_SINGLE_USE_KEY))
+        replace_file(path, os.urandom(_KEY_BYTES))
     return path.read_bytes()
 
 

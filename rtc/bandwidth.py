@@ -114,7 +114,7 @@ class Downlink:
         """A larger layer visibly overfills the link: back to what flowed before, and wait twice as long."""
         self._pause_ns = min(_MAX_PAUSE_NS, self._pause_ns * 2)
         self._fell_ns = now_ns
-        self.bps = max(FLOOR_BPS, bps)
+        self.bps = max(FLOOR_BPS, min(self.bps, bps))
         self._resume_ns = now_ns + self._pause_ns
 
     def lift(self, bps: float) -> None:
@@ -142,7 +142,7 @@ class UpgradeWatch:
         self._sent = 0
 
     def begin(self, before_bps: float, now_ns: int) -> None:
-        """`before_bps`: the video that flowed before."""
+        """`before_bps`: what the layers shown before take, by the publishers' rates."""
         self._until_ns, self._before_bps = now_ns + _TRIAL_NS, before_bps
 
     def check(self, nacked: int, sent: int, now_ns: int) -> float | None:

@@ -133,7 +133,7 @@ class Slot(Rewriter):
         self.redundancy = 0  # how many earlier audio payloads travel along (RFC 2198)
         self.packets = self.octets = self.bytes = self.frames = 0
         self.resent = self.resent_bytes = self.unanswered = 0
-        self.nacked = 0  # sequence numbers asked for the first time
+        self.nacked = 0  # packets we had sent, asked for the first time
 
     def succeed(self, former: "Slot") -> None:
         """Take over the numbering of a section that was negotiated anew on the same transport."""
@@ -218,11 +218,11 @@ class Slot(Rewriter):
                 continue
             found = self.original(sequence)
             rtx_type = self._rtx_types.get(found[1][2] & 0x7F) if found is not None else None
+            if found is None or rtx_type is None:
+                self.unanswered += 1  # not lost on the way down: it has not come up to us
+                continue
             if last is None:
                 self.nacked += 1
-            if found is None or rtx_type is None:
-                self.unanswered += 1
-                continue
             if self._tokens < 0:
                 break
             self._tokens -= len(found[1][3])

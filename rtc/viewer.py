@@ -169,8 +169,9 @@ class Viewer:
         self.voices = voices
         chosen = allocate(wishes, self.downlink.bps)
         self.starved = any(chosen[w.key] is None and any(layer.active for layer in w.layers) for w in wishes)
+        before_bps = sum(wish.layers[wish.current].bps for wish in wishes if wish.current is not None)
         for wish in wishes:
-            self._aim(videos[wish.key], wish, chosen[wish.key], now_ns)
+            self._aim(videos[wish.key], wish, chosen[wish.key], before_bps, now_ns)
         self._resized.clear()
 
     def _height(self, producer: Producer) -> int:
@@ -183,7 +184,7 @@ class Viewer:
         layers = tuple(layer.offer(now_ns, lowest=i == 0) for i, layer in enumerate(producer.layers))
         return Wish(key, layers, height, priority, consumer.index)
 
-    def _aim(self, consumer: Consumer, wish: Wish, index: int | None, now_ns: int) -> None:
+    def _aim(self, consumer: Consumer, wish: Wish, index: int | None, before_bps: float, now_ns: int) -> None:
         producer = consumer.producer
         if producer is None:
             return
@@ -197,8 +198,8 @@ class Viewer:
             starting = not consumer.slot.started or consumer.waiting
             if now_ns - consumer.changed_ns < _DWELL_NS and not resized and not starting:
                 index = current
-            else:
-                self._upgrade.begin(self.video_bps, now_ns)
+            elif not starting:  # the first picture is no trial: nothing flowed that one could go back to
+                self._upgrade.begin(before_bps, now_ns)
         consumer.aim(index, now_ns)
 
     # -- time

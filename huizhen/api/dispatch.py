@@ -103,12 +103,12 @@ def _may_scrape(services: Services, request: web.Request) -> None:
     token = services.settings.metrics_token
     if token is not None:
         if not secret.same(request.headers.get("Authorization", ""), f"Bearer {token}"):
-            raise AuthErrorForScrape
+            raise ScrapeRefused
     elif request.remote not in _LOOPBACK or "X-Forwarded-For" in request.headers:
         raise NotPermitted("metrics")
 
 
-class AuthErrorForScrape(AuthError):
+class ScrapeRefused(AuthError):
     """`/metrics` without its bearer token."""
 
     code = "token.invalid"

@@ -1,6 +1,6 @@
 """The one table of routes. Anything not in it does not exist (the WHIP/WHEP and socket edges have their own doors)."""
 
-from huizhen.api import admin, archive, audit, consults, directory, disposals, panels, public, seat, session
+from huizhen.api import admin, archive, audit, consults, directory, disposals, panels, playing, public, seat, session
 from huizhen.api.route import Table
 
 ROUTES: Table = (
@@ -11,6 +11,7 @@ ROUTES: Table = (
     *panels.ROUTES,
     *directory.ROUTES,
     *archive.ROUTES,
+    *playing.ROUTES,
     *disposals.ROUTES,
     *audit.ROUTES,
     *admin.ROUTES,

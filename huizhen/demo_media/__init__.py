@@ -31,9 +31,7 @@ class Clip:
     def encode(self) -> bytes:
         parts = [_MAGIC, _HEAD.pack(self.length_us)]
         for frame in self.frames:
-            head = _FRAME.pack(
-                _LANES.index(frame.lane), frame.key, frame.time_us, frame.duration_us, len(frame.data)
-            )
+            head = _FRAME.pack(_LANES.index(frame.lane), frame.key, frame.time_us, frame.duration_us, len(frame.data))
             parts += (head, frame.data)
         return b"".join(parts)
 

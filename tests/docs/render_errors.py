@@ -1,6 +1,6 @@
 """The table of docs/errors.md, made of the code base and of the words clients are shown.
 
-    python -m tests.docs.render_errors      rewrites the table between its two marks
+python -m tests.docs.render_errors      rewrites the table between its two marks
 """
 
 from huizhen import reasons

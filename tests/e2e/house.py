@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -138,7 +139,8 @@ class People:
 
     def _heard(self, page: Page, kind: str, text: str) -> None:
         """Content-security violations and Vue warnings are errors; refused requests are part of the product."""
-        if kind == "error" and "Failed to load resource" not in text and "WebSocket connection" not in text:
+        expected = "Failed to load resource" in text or "WebSocket connection" in text
+        if kind == "error" and not expected:
             self.errors.append(f"{page.url}: {text}")
 
     async def staff(self, login: str, viewport: dict[str, int] | None = None, *, locale: str = "zh") -> Page:
@@ -204,7 +206,9 @@ async def sign(page: Page, name: str, *, record: bool = True, draw: bool = True)
     await expect(page.locator("fieldset.question").first).to_be_visible()
     for question in await page.locator("fieldset.question").all():
         radios = question.locator("input[type=radio]")
-        assert not await radios.nth(0).is_checked() and not await radios.nth(1).is_checked(), "a question was pre-ticked"
+        assert not await radios.nth(0).is_checked() and not await radios.nth(1).is_checked(), (
+            "a question was pre-ticked"
+        )
         purpose = await radios.nth(0).get_attribute("name")
         await radios.nth(0 if record or purpose != "rec_av" else 1).check()
     await press(page, "patient:consent.next")
@@ -291,7 +295,7 @@ async def launch(driver: Playwright) -> Browser:
 
 
 @contextlib.asynccontextmanager
-async def visitors(house: House) -> Any:
+async def visitors(house: House) -> AsyncIterator[People]:
     """People over one Chromium; fails when a page reported a script error or broke its content policy."""
     async with async_playwright() as driver:
         browser = await launch(driver)

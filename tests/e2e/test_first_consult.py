@@ -3,17 +3,16 @@
 import asyncio
 import re
 import sqlite3
-from typing import Any
 
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.e2e.house import TAP_PEERS, House, confirm_and_check, hears, picture, press, sees, sign, visitors
+from tests.e2e.house import TAP_PEERS, House, People, confirm_and_check, hears, picture, press, sees, sign, visitors
 
 pytestmark = pytest.mark.browser
 
 
-async def into_waiting(people: Any, link: str, name: str, *, record: bool = True) -> Page:
+async def into_waiting(people: People, link: str, name: str, *, record: bool = True) -> Page:
     page = await people.page({"width": 390, "height": 844})
     await page.add_init_script(TAP_PEERS)
     await page.goto(people.house.link(link))
@@ -24,7 +23,7 @@ async def into_waiting(people: Any, link: str, name: str, *, record: bool = True
     return page
 
 
-async def doctor_enters(people: Any, login: str, consult: str) -> Page:
+async def doctor_enters(people: People, login: str, consult: str) -> Page:
     page = await people.staff(login)
     await page.add_init_script(TAP_PEERS)
     await page.goto(f"{people.house.url}/console/consults/{people.house.demo['consults'][consult]}")
@@ -35,10 +34,9 @@ async def doctor_enters(people: Any, login: str, consult: str) -> Page:
 
 def recording_of(house: House, consult: str) -> str:
     """The latest recording of a demo consult, straight from the database."""
+    wanted = "SELECT id FROM recordings WHERE consult_id = ? ORDER BY requested_at DESC"
     with sqlite3.connect(f"file:{house.data / 'huizhen.db'}?mode=ro", uri=True) as db:
-        row = db.execute(
-            "SELECT id FROM recordings WHERE consult_id = ? ORDER BY requested_at DESC", (house.demo["consults"][consult],)
-        ).fetchone()
+        row = db.execute(wanted, (house.demo["consults"][consult],)).fetchone()
     return str(row[0])
 
 
@@ -85,7 +83,7 @@ async def test_visit_recorded_archived_and_destroyed(house: House) -> None:
     assert report.returncode == 0, report.stdout + report.stderr
 
 
-async def archive_plays(people: Any, recording: str) -> None:
+async def archive_plays(people: People, recording: str) -> None:
     archivist = await people.staff("archivist")
     await archivist.goto(f"{people.house.url}/console/archive/{recording}")
     await archivist.fill("textarea[name=reason]", "患者投诉，需要核对医嘱内容")
@@ -110,8 +108,12 @@ async def archive_plays(people: Any, recording: str) -> None:
     await expect(archivist.get_by_text("陈档之").last).to_be_visible()
 
 
-PLAYING = """n => [...document.querySelectorAll('.person video')].filter(v => v.currentTime > 1.5 && !v.paused && v.videoWidth > 0).length >= n"""
-SKEW = """() => { const t = [...document.querySelectorAll('.person video')].filter(v => !v.paused).map(v => v.currentTime); return Math.max(...t) - Math.min(...t); }"""
+PLAYING = """n => [...document.querySelectorAll('.person video')]
+  .filter(v => v.currentTime > 1.5 && !v.paused && v.videoWidth > 0).length >= n"""
+SKEW = """() => {
+  const times = [...document.querySelectorAll('.person video')].filter(v => !v.paused).map(v => v.currentTime);
+  return Math.max(...times) - Math.min(...times);
+}"""
 
 
 async def test_retention_hold_and_destruction(house: House) -> None:

@@ -19,9 +19,10 @@ pytestmark = pytest.mark.browser
 def behind_relay(folder: Path) -> Iterator[tuple[House, Relay]]:
     chromium_path()
     media_port = free_port()
-    with Relay(media_port, seed=7) as relay, at_home(
-        folder, media_port=media_port, announce=f"127.0.0.1:{relay.port}"
-    ) as house:
+    with (
+        Relay(media_port, seed=7) as relay,
+        at_home(folder, media_port=media_port, announce=f"127.0.0.1:{relay.port}") as house,
+    ):
         yield house, relay
 
 
@@ -52,3 +53,38 @@ async def test_ten_percent_loss_each_way(tmp_path: Path) -> None:
                 assert got.longest_silence < 1
                 assert got.concealed < 0.1
             assert relay.up.dropped / (relay.up.passed + relay.up.dropped) > 0.05
+
+
+async def test_narrow_downlink_keeps_the_voice(tmp_path: Path) -> None:
+    """The patient's page gets 90 kbit/s: faces go, and both sides are told; the voice goes on. Then faces come back."""
+    with behind_relay(tmp_path) as (house, relay):
+        async with visit(house) as call:
+            relay.down.rate, relay.down.queue = 2 * 70_000 / 8, 0.4  # one relay carries both people's downlinks
+            words = call.patient.get_by_text("已暂停画面来保证声音")
+            await expect(words).to_be_visible(timeout=40_000)
+            since = [await clock(page) for page in call.both]
+            await asyncio.sleep(6)
+            for who, page, start in zip(("doctor", "patient"), call.both, since, strict=True):
+                got = await impression(page, start)
+                print(f"narrow link, {who}: {got}")
+                assert got.longest_silence < 1.5
+                assert got.concealed < 0.25
+            relay.down.rate = None
+            await expect(words).to_be_hidden(timeout=60_000)
+            await call.flows(60)
+
+
+async def test_five_seconds_of_nothing(tmp_path: Path) -> None:
+    """A black hole for media: nobody leaves, nobody taps, the call heals."""
+    with behind_relay(tmp_path) as (house, relay):
+        async with visit(house) as call:
+            relay.up.blocked = relay.down.blocked = True
+            await asyncio.sleep(5)
+            relay.up.blocked = relay.down.blocked = False
+            since = [await clock(page) for page in call.both]
+            await call.flows(30)
+            for page, start in zip(call.both, since, strict=True):
+                healed = await page.evaluate("since => __frames.find(t => t > since) - since", start)
+                print(f"black hole of 5 s: moving again after {healed / 1000:.2f} s")
+                assert healed < 10_000
+            assert call.rows("SELECT COUNT(*) FROM seats WHERE consult_id = ? AND state = 'admitted'") == [(2,)]

@@ -59,7 +59,9 @@ NAMES = {"visit.patient": "张晓明", "visit.family": "张丽"}
 
 # Notes each presented frame of any remote picture and, four times a second, what the receivers heard.
 INSTRUMENTS = """(() => {
-  const seen = new WeakSet(); window.__frames = []; window.__heard = [];
+  const seen = new WeakSet(); window.__frames = []; window.__heard = []; window.__sockets = [];
+  const Socket = window.WebSocket;
+  window.WebSocket = class extends Socket { constructor(...a) { super(...a); window.__sockets.push(this); } };
   const watch = video => {
     if (seen.has(video)) return; seen.add(video);
     const tick = now => { window.__frames.push(now); video.requestVideoFrameCallback(tick); };
@@ -178,6 +180,12 @@ async def doctor(people: People) -> Page:
     return page
 
 
+def complaints(house: House) -> str:
+    """What the server's log says beyond the ordinary."""
+    lines = house.log.splitlines()
+    return "\n".join(line for line in lines if "[info" not in line and not set(line) & set("█▀▄┃│━─"))[-3000:]
+
+
 @dataclass
 class Visit:
     """Doctor and patient, in a call."""
@@ -203,7 +211,7 @@ class Visit:
             except TimeoutError:
                 await picture(page, f"no-media-{name}")
                 state = await page.evaluate(STATE)
-                raise AssertionError(f"{name}: {state}\n{self.house.log[-3000:]}") from None
+                raise AssertionError(f"{name}: {state}\n{complaints(self.house)}") from None
 
     async def record(self) -> str:
         """Start recording and wait for the banner on both sides; the recording's id."""
