@@ -28,7 +28,9 @@ FROM python:3.11-slim-bookworm
 RUN groupadd --gid 10001 huizhen \
     && useradd --uid 10001 --gid huizhen --home-dir /var/lib/huizhen --create-home --shell /usr/sbin/nologin huizhen
 COPY --from=wheel /opt/huizhen /opt/huizhen
-ENV PATH=/opt/huizhen/bin:$PATH PYTHONUNBUFFERED=1 HUIZHEN_DATA_DIR=/var/lib/huizhen
+# HUIZHEN_MEDIA_ANNOUNCE must name the address clients reach: set it when the container runs behind NAT.
+ENV PATH=/opt/huizhen/bin:$PATH PYTHONUNBUFFERED=1 \
+    HUIZHEN_DATA_DIR=/var/lib/huizhen HUIZHEN_HOST=0.0.0.0 HUIZHEN_PORT=8080 HUIZHEN_MEDIA_PORT=8443
 USER 10001:10001
 VOLUME /var/lib/huizhen
 # 8080: pages, API, sockets. 8443: media, UDP and TCP on the same number.

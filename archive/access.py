@@ -19,6 +19,7 @@ from clinic.consult import Consult, SeatState
 from clinic.errors import InvalidInput
 from clinic.people import Role
 from clinic.roles import Action, Place, Reach, reaches, require, resolve
+from consent.standing import shared_with
 from recording.records import Recording, RecordingState
 
 
@@ -166,6 +167,10 @@ async def _owners(tx: ArchiveTransaction, consult: Consult, actor: Actor) -> fro
     seats = await tx.seats.find(consult_id=consult.id, person_id=actor.id)
     if any(seat.role is Role.NURSE or seat.state is SeatState.REMOVED for seat in seats):
         owners.discard(actor.id)
+    if actor.institution_id != consult.institution_id:  # PIPL art. 23: only as long as the patient shares with it
+        records = await tx.consent_records.find(consult_id=consult.id)
+        if actor.institution_id not in shared_with(records):
+            owners.discard(actor.id)
     return frozenset(owners)
 
 

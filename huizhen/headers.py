@@ -1,5 +1,6 @@
 """Security headers of every answer, and what counts as our own page."""
 
+import ipaddress
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -75,14 +76,33 @@ def own_origin(request: web.Request, settings: Settings) -> bool:
         return request.headers.get("Sec-Fetch-Site") in (None, "same-origin", "none")
     if origin in (settings.public_url, *settings.allowed_origins):
         return True
-    parts = urlsplit(origin)
+    try:
+        parts = urlsplit(origin)
+    except ValueError:  # "http://["
+        return False
     return parts.scheme in ("http", "https") and parts.netloc == request.host
 
 
 def source_of(request: web.Request, settings: Settings) -> str:
-    """Whom to count attempts for: the peer, or what the outermost trusted proxy saw. Never logged."""
+    """Whom to count attempts for: the peer, or what the outermost trusted proxy saw. Never logged.
+
+    Some proxies add a header line of their own behind what the client sent: all lines count, from the end.
+    """
     if settings.proxy_count:
-        hops = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()]
+        lines = ",".join(request.headers.getall("X-Forwarded-For", ()))
+        hops = [part.strip() for part in lines.split(",") if part.strip()]
         if len(hops) >= settings.proxy_count:
-            return hops[-settings.proxy_count][:64]
-    return request.remote or "unknown"
+            return counted(hops[-settings.proxy_count][:64])
+    return counted(request.remote or "unknown")
+
+
+def counted(address: str) -> str:
+    """An IPv6 customer holds a /64 at least and could come from another address each time: the prefix is counted."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    mapped = parsed.ipv4_mapped
+    return str(mapped) if mapped is not None else str(ipaddress.ip_network((parsed, 64), strict=False))

@@ -40,7 +40,9 @@ class Settings(BaseSettings):
 
     # where things are
     data_dir: Path = Field(
-        Path("data"), description="Directory of the database, keys, recordings and spool. Back it up as a whole."
+        Path("data"),
+        description="Directory of the database, keys, recordings and spool. `huizhen backup` leaves the keys out; "
+        "`huizhen keys backup` saves them.",
     )
     keys_dir: Path | None = Field(
         None,

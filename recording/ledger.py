@@ -199,7 +199,7 @@ class Ledger:
         records = await tx.consent_records.find(consult_id=consult.id)
         strangers = tuple(sorted(set(present.seats) - set(seats)))
         if strangers:
-            raise RecordingNotPermitted(("unknown_person",), strangers)
+            raise RecordingNotPermitted(("rec.unknown_person",), strangers)
         refusing = tuple(
             seat for seat in sorted(set(present.seats))
             if seat in present.withdrawn and not _signed_since(records, seat, present.withdrawn[seat])

@@ -18,7 +18,7 @@ class ParseError(MediaError):
 
 
 class OfferRefused(MediaError):
-    """A well-formed offer that this server will not answer (no fingerprint, weak hash, no common codec, no BUNDLE...)."""
+    """A well-formed offer that this server will not answer: no fingerprint, weak hash, no common codec, no BUNDLE."""
 
     code = "media.offer_refused"
 

@@ -101,6 +101,9 @@ class Participant:
         self.viewer.connected = transport.state is TransportState.CONNECTED
         for producer in ended:
             self.room.ended(producer, "unpublished")
+        if fresh:
+            for producer in self.uplink.producers.values():
+                producer.told_live = False  # the end of the former transport was told: say it again
         self.room.changed(self, slots=True, fresh=fresh)
 
     def set_grants(self, grants: Grants) -> None:

@@ -142,7 +142,7 @@ class Slot(Rewriter):
 
     @property
     def holes(self) -> int:
-        """Grows by each number of ours that no packet was sent under; shrinks when a late one fills it. For differences."""
+        """Grows by each number that no packet was sent under; shrinks when a late one fills it. For differences."""
         return self._next_out - self.packets
 
     def connect(self, payload_types: Mapping[int, tuple[int, int | None]]) -> None:

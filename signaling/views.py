@@ -166,7 +166,7 @@ def device_view(room: LiveRoom, participant_id: str) -> SeatView:
         muted=[],
         hand=False,
         consent=owner.consent,
-        recorded=owner.recorded,
+        recorded=False,  # docs/decisions/0007
         quality=person.quality.value if person.quality is not None else None,
     )
 

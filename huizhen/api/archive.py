@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from archive import access, catalogue, disposal, retention
 from archive.records import AccessGrant, AccessState, Disposal, LegalHold, RetainedState
 from clinic.people import Role
-from clinic.roles import Action
+from clinic.roles import Action, permits
 from huizhen import departments, masks
 from huizhen.api import detail, render
 from huizhen.api.call import Call
@@ -105,12 +105,21 @@ async def recording(call: Call[NoBody]) -> RecordingEntry:
     record = entry.record
     disposed = await call.tx.disposals.get(record.disposal_id) if record and record.disposal_id else None
     holds = await call.tx.legal_holds.find(consult_id=entry.consult.id)
+    if not _of_the_archive(call, entry):  # who asked and why, and disputes, are not for those who were in the visit
+        return RecordingEntry(
+            **(await _row(entry, dates, call)).model_dump(), access_requests=[], holds=[], disposal=None
+        )
     return RecordingEntry(
         **(await _row(entry, dates, call)).model_dump(),
         access_requests=[await access_view(call.tx, grant) for grant in entry.grants],
         holds=[await hold_view(call.tx, hold) for hold in holds],
         disposal=await disposal_view(call.tx, disposed) if disposed else None,
     )
+
+
+def _of_the_archive(call: Call[B], entry: catalogue.Entry) -> bool:
+    at_home = call.me.institution_id == entry.recording.institution_id
+    return at_home and any(permits(role, Action.SEARCH_ARCHIVE) for role in call.me.roles)
 
 
 async def access_view(tx: StoreTransaction, grant: AccessGrant) -> AccessView:

@@ -1,7 +1,7 @@
 """Consults as rows and as whole pages: read-only assembly, role by role."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from audit.errors import MissingRow
@@ -12,12 +12,14 @@ from clinic.calendar import local_date
 from clinic.consult import Consult, ConsultKind, ConsultStatus, Seat, SeatState
 from clinic.errors import NotPermitted
 from clinic.panel import Invitation, Opinion
-from clinic.people import Role, Staff
+from clinic.people import CLINICIANS, Role, Staff
 from clinic.roles import Action
 from consent import desk
 from consent.records import ConsentRecord
+from consent.standing import shared_with
 from huizhen import masks
 from huizhen.api import render
+from huizhen.api.own import still_invited
 from huizhen.api.shapes.base import Label
 from huizhen.api.shapes.consult import (
     AdmissionView,
@@ -130,7 +132,9 @@ async def consult_detail(
     seats = await tx.seats.find(consult_id=consult.id)
     records = await desk.records_of(tx, consult.id)
     names = await render.institution_names(tx, {consult.institution_id, *(seat.home_institution_id for seat in seats)})
-    chart = await _chart(tx, consult, reader)
+    chart = await _chart(tx, consult, reader, records)
+    if chart is None and reader.staff.institution_id != consult.institution_id:
+        row, seats = _without_names(row, seats)
     mine = next((seat.id for seat in seats if seat.person_id == reader.staff.id), None)
     detail = ConsultDetail(
         **(row.model_dump() | {"patient": PatientDetail(**row.patient.model_dump())}),
@@ -148,7 +152,23 @@ async def consult_detail(
     return detail if chart is None else detail.model_copy(update=await _chart_fields(tx, chart, row))
 
 
-async def _chart(tx: StoreTransaction, consult: Consult, reader: Reader) -> access.Chart | None:
+def _without_names(row: ConsultRow, seats: Sequence[Seat]) -> tuple[ConsultRow, list[Seat]]:
+    """For another institution before the patient shares with it: no names of patient and guests, no visit reason."""
+    masked = [
+        seat if seat.role in CLINICIANS else replace(seat, display_name=masks.name(seat.display_name)) for seat in seats
+    ]
+    waiting = [each.model_copy(update={"display_name": masks.name(each.display_name)}) for each in row.waiting]
+    return row.model_copy(update={"waiting": waiting, "reason": ""}), masked
+
+
+async def _chart(
+    tx: StoreTransaction, consult: Consult, reader: Reader, records: Sequence[ConsentRecord]
+) -> access.Chart | None:
+    """None: may look, but not at the chart. Another institution's people need the patient's word (PIPL art. 23)."""
+    home = reader.staff.institution_id
+    if home != consult.institution_id and home not in shared_with(records):
+        await _may_look(tx, consult, reader)
+        return None
     try:
         return await access.view_chart(tx, reader.actor, consult.id)
     except (NotPermitted, MissingRow):  # the latter: from another institution, and without a seat
@@ -158,7 +178,7 @@ async def _chart(tx: StoreTransaction, consult: Consult, reader: Reader) -> acce
 
 
 async def _may_look(tx: StoreTransaction, consult: Consult, reader: Reader) -> None:
-    invited = await tx.invitations.find(consult_id=consult.id, expert_id=reader.staff.id)
+    invited = await still_invited(tx, consult.id, reader.staff.id)
     house = reader.staff.institution_id == consult.institution_id
     booker = consult.created_by == reader.staff.id
     if not invited and not booker and not (house and Role.NURSE in reader.staff.roles):
@@ -331,6 +351,7 @@ async def who(tx: StoreTransaction, actor_id: str) -> str:
     except MissingRow:
         pass
     try:
-        return (await tx.seats.get(actor_id)).display_name
+        seat = await tx.seats.get(actor_id)
+        return seat.display_name if seat.role in CLINICIANS else masks.name(seat.display_name)
     except MissingRow:
         return actor_id if actor_id in ("system", "anonymous") else ""

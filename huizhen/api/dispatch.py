@@ -35,6 +35,8 @@ log = logs.get("http")
 
 _ON_RECORD = (NotPermitted, ConsentMissing, NoGrant, SameHands, StepUpRequired)
 _LOOPBACK = ("127.0.0.1", "::1")
+# Who sends these is a proxy, not a browser on this machine.
+_RELAYED = ("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Forwarded", "Via")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -104,7 +106,7 @@ def _may_scrape(services: Services, request: web.Request) -> None:
     if token is not None:
         if not secret.same(request.headers.get("Authorization", ""), f"Bearer {token}"):
             raise ScrapeRefused
-    elif request.remote not in _LOOPBACK or "X-Forwarded-For" in request.headers:
+    elif request.remote not in _LOOPBACK or any(name in request.headers for name in _RELAYED):
         raise NotPermitted("metrics")
 
 
@@ -122,7 +124,7 @@ def _same_site(services: Services, request: web.Request, caller: StaffCaller | S
 
 
 def _query(route: Route[Any], request: web.Request) -> BaseModel:
-    given = parse_qsl(request.query_string, keep_blank_values=True)
+    given = parse_qsl(request.rel_url.raw_query_string, keep_blank_values=True)
     if len(given) != len(dict(given)):
         raise RequestError("request.query", "repeated")
     try:

@@ -5,7 +5,8 @@ from typing import Any
 
 from audit.errors import MissingRow
 from clinic.access import seat_of
-from clinic.consult import Consult
+from clinic.consult import Consult, SeatState
+from clinic.panel import InvitationState
 from huizhen.api.call import Call
 from huizhen.api.route import Own
 from huizhen.store.tables import StoreTransaction
@@ -18,11 +19,18 @@ async def visible_consult(call: Call[Any], tx: StoreTransaction, consult_id: str
     consult = await tx.consults.get(consult_id)
     if consult.institution_id == call.me.institution_id:
         return consult
-    if await seat_of(tx, call.actor, consult) is not None:
+    seat = await seat_of(tx, call.actor, consult)
+    if seat is not None and seat.state is not SeatState.REMOVED:
         return consult
-    if await tx.invitations.find(consult_id=consult.id, expert_id=call.me.id):
+    if seat is None and await still_invited(tx, consult.id, call.me.id):
         return consult
     raise MissingRow("consults")
+
+
+async def still_invited(tx: StoreTransaction, consult_id: str, expert_id: str) -> bool:
+    """Asked and not refused: who said no has no further business with the patient's data."""
+    asked = await tx.invitations.find(consult_id=consult_id, expert_id=expert_id)
+    return any(invitation.state is not InvitationState.REFUSED for invitation in asked)
 
 
 async def _consult(call: Call[Any], tx: StoreTransaction) -> None:

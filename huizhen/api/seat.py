@@ -204,7 +204,7 @@ def _signing(call: Call[SignConsent]) -> desk.Signing:
     }
     hints = {
         "session": call.seat.device.id,
-        "agent": call.request.headers.get("User-Agent", "")[:200],
+        "agent": call.request.headers.get("User-Agent", "")[:200].encode("ascii", "replace").decode(),
         "font_px": f"{body.reading.font_px:g}",
         "read_aloud": "yes" if body.reading.read_aloud else "no",
     }

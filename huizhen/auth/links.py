@@ -192,6 +192,8 @@ class LinkDoor:
             await tx.device_sessions.remove(before.id)
         cookie = secret.mint()
         same_person = before is not None and before.seat_id == seat.id
+        # the owner opening it again by cookie must not give whoever guesses factors elsewhere five more tries
+        failures = link.failures if same_person else 0
         device = DeviceSession(
             id=secret.fingerprint(cookie),
             institution_id=seat.institution_id,
@@ -204,7 +206,7 @@ class LinkDoor:
             device_checked_at=before.device_checked_at if before and same_person else None,
         )
         await tx.device_sessions.add(device)
-        await tx.join_links.save(replace(link, redeemed_at=link.redeemed_at or tx.now, failures=0))
+        await tx.join_links.save(replace(link, redeemed_at=link.redeemed_at or tx.now, failures=failures))
         await self._event(tx, EventCode.LINK_REDEEMED, seat, seat.id)
         return Redeemed(cookie, SeatCaller(seat, device, secret.csrf_of(cookie)))
 

@@ -1,6 +1,7 @@
 """argon2id off the event loop, with the same work for a login that does not exist."""
 
 import asyncio
+from collections.abc import Callable
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -32,9 +33,14 @@ class Passwords:
         async with self._gate:
             return await asyncio.to_thread(self._hasher.hash, password)
 
-    async def verify(self, stored: str | None, password: str) -> bool:
-        """Whether the password is right; `stored` None (no such login) takes as long as a wrong password."""
+    async def verify(self, stored: str | None, password: str, allowed: Callable[[], None]) -> bool:
+        """Whether the password is right; `stored` None (no such login) takes as long as a wrong password.
+
+        `allowed` raises when there were too many failures. It is asked when the turn has come, not when the request
+        arrived: a burst of guesses waits here, and those before it have failed meanwhile.
+        """
         async with self._gate:
+            allowed()
             return await asyncio.to_thread(self._check, stored, password)
 
     def _check(self, stored: str | None, password: str) -> bool:

@@ -57,7 +57,9 @@ class StaffDoor:
         async with self._db.read() as tx:
             staff = next(iter(await tx.staff.find(login=name)), None)
             stored = await self._credential(tx, staff)
-        right = await self._passwords.verify(stored.password_hash if stored else None, password)
+        right = await self._passwords.verify(
+            stored.password_hash if stored else None, password, lambda: self._attempts.check("login", source, name)
+        )
         if staff is None or not right or staff.state is not AccountState.ACTIVE:
             self._attempts.failed("login", source, name)
             if staff is not None:
@@ -99,7 +101,11 @@ class StaffDoor:
         self._attempts.check("login", source, caller.staff.login)
         async with self._db.read() as tx:
             stored = await self._credential(tx, caller.staff)
-        if not await self._passwords.verify(stored.password_hash if stored else None, password):
+        if not await self._passwords.verify(
+            stored.password_hash if stored else None,
+            password,
+            lambda: self._attempts.check("login", source, caller.staff.login),
+        ):
             self._attempts.failed("login", source, caller.staff.login)
             await self._note(EventCode.AUTH_STEP_UP, caller.staff, StepUpRefused.code)
             raise StepUpRefused

@@ -17,9 +17,9 @@ from archive.errors import ArchiveError  # noqa: E402
 
 
 def codes(base: Any) -> set[str]:
-    """Codes a person can meet: every error of the domain's own packages and of audit.errors."""
-    package, _, _ = base.__module__.partition(".")
-    known = package in ("clinic", "consent", "archive", "recording") or base.__module__ == "audit.errors"
+    """Codes a person can meet: the errors each domain package declares in its `errors` module."""
+    package, _, module = base.__module__.partition(".")
+    known = package in ("clinic", "consent", "archive", "recording", "audit") and module == "errors"
     found: set[str] = {base.code} if known else set()
     for sub in base.__subclasses__():
         found |= codes(sub)

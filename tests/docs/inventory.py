@@ -32,7 +32,7 @@ NO_CODES = frozenset(
         "visit.patient",
     }
 )
-PLAIN_CODES = frozenset({"not_found", "unknown_person"})  # the only codes without a family
+PLAIN_CODES = frozenset({"not_found"})  # the only code without a family
 _DOTTED = re.compile(r"[a-z_]+(\.[a-z0-9_]+)+\Z")
 
 

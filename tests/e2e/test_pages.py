@@ -3,17 +3,15 @@
 A screenshot of each state goes to test-artifacts/pages/ for people to look at.
 """
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
-from tests.e2e.house import ARTIFACTS, DESK, PHONE, House, People, button, confirm_and_check, press, scribble, visitors
+from tests.e2e.house import ARTIFACTS, DESK, PHONE, House, People, button, visitors
 from tests.e2e.test_first_consult import recording_of
 
 pytestmark = pytest.mark.browser

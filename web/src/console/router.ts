@@ -37,7 +37,7 @@ export const routes: RouteRecordRaw[] = [
   },
   {
     path: "/console/archive", name: "archive", component: () => import("./pages/ArchivePage.vue"),
-    meta: { title: "archive", icon: "archive", roles: [...RECORDS, "attending", "inviting"], rail: true },
+    meta: { title: "archive", icon: "archive", roles: RECORDS, rail: true },
   },
   {
     path: "/console/archive/:id", name: "recording", component: () => import("./pages/RecordingPage.vue"), props: true,
