@@ -72,9 +72,10 @@ class Front:
 
     def release(self, endpoint: Endpoint) -> None:
         """Forget everything about `endpoint`: its ufrags and addresses. Its packets are a stranger's from now on."""
-        for key in self._routes.pop(endpoint, {}):
+        for key, route in self._routes.pop(endpoint, {}).items():
             if self.endpoints.get(key) is endpoint:
                 del self.endpoints[key]
+                route.close()
         for ufrag in [u for u, e in self._by_ufrag.items() if e is endpoint]:
             del self._by_ufrag[ufrag]
 
@@ -133,6 +134,7 @@ class Front:
                 self._drop(holder, route)
             if result.displaced is not None:
                 self._drop(endpoint, result.displaced)
+                result.displaced.close()  # else one participant could hold any number of TCP connections open
             self.endpoints[route.key] = endpoint
             self._routes.setdefault(endpoint, {})[route.key] = route
         route.send(result.response)

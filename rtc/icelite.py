@@ -33,6 +33,10 @@ class Route(Protocol):
         """Send at once or drop; never raises. False: dropped."""
         ...
 
+    def close(self) -> None:
+        """Nobody's any more: a TCP connection ends when its last words are written. Idempotent."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials:

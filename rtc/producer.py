@@ -7,8 +7,8 @@ and ends the taps. Nobody closes a producer from below.
 from collections.abc import Iterator
 
 from rtc import keyframes
-from rtc.core import Repair
 from rtc.errors import ParseError
+from rtc.ingress import Repair
 from rtc.keyframe_requests import KeyframeRequests
 from rtc.layers import Layer
 from rtc.meter import RateMeter

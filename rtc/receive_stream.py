@@ -1,7 +1,7 @@
 """One incoming SSRC: extended sequence numbers, what is missing, loss and jitter for receiver reports.
 
-Pure: packets and `now_ns` in, sequence numbers to NACK out. The hot path (`rtc.core`) works on the attributes of this
-class directly; everything that is not per packet is a method.
+Pure: packets and `now_ns` in, sequence numbers to NACK out. The hot path (`rtc.ingress`) works on the attributes of
+this class directly; everything that is not per packet is a method.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """RTP packets (RFC 3550), header extensions (RFC 8285), retransmission payloads (RFC 4588), RED (RFC 2198).
 
 `parse` is the checked reading of a whole packet, for learning unknown streams, tests and fuzzing. The hot path in
-`rtc.core` reads the same fields without building objects; both go through `header_length` and `scan`.
+`rtc.ingress` reads the same fields without building objects; both go through `header_length` and `scan`.
 """
 
 from collections.abc import Mapping, Sequence

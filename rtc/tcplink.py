@@ -20,6 +20,7 @@ MAX_STRANGERS = 512  # connections without an authenticated check, in all
 MAX_STRANGERS_PER_HOST = 64  # a hospital's many browsers share one address
 MAX_STRANGER_BYTES = 64 * 1024
 STRANGER_SECONDS = 10.0
+GOODBYE_SECONDS = 2.0  # for a peer that does not take the last bytes
 MAX_UNSENT = 256 * 1024  # bytes in the write buffer above which packets are dropped: 0.5-2 s of video
 
 
@@ -138,6 +139,13 @@ class TcpLink(asyncio.Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def close(self) -> None:
+        """Its participant is gone, or has nearer ways: end it once the goodbye is written, soon in any case."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.close()
+            self._stop_clock()
+            self._deadline = asyncio.get_running_loop().call_later(GOODBYE_SECONDS, self.abort)
 
     def abort(self) -> None:
         """Cut the connection; what was not sent is lost. Idempotent."""

@@ -51,6 +51,9 @@ class UdpRoute:
             return False
         return True
 
+    def close(self) -> None:
+        """Nothing to end: the socket is everybody's."""
+
 
 class UdpPort:
     """One bound socket, read by the running event loop until `close`."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from rtc import rtp
 from rtc.bandwidth import UplinkCap
-from rtc.core import IngressPath, Repair
 from rtc.errors import ParseError
+from rtc.ingress import IngressPath, Repair
 from rtc.negotiation import PublishSection, Source
 from rtc.ntp import SenderClock
 from rtc.producer import Producer

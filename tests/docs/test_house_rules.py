@@ -10,14 +10,9 @@ import pytest
 from tests.docs.inventory import ROOT
 
 FORBIDDEN = frozenset({"util", "utils", "core", "common", "helper", "helpers", "manager", "managers"})
-NAMED_BY_THE_FIELD = {
-    "rtc/core.py": "the packet core, as media servers call it",
-    "tests/bench/core_cost.py": "measures the packet core",
-}
 LONGEST = 400
 LONGER = {
     "huizhen/store/migrations/versions/0001_initial.py": "generated from the tables",
-    "huizhen/api/archive.py": "player manifest beside the catalogue; to be parted with the next archive feature",
     "tests/rtc/test_policies.py": "a table of small policies, each with its scenes",
     "tests/rtc/test_room.py": "one conference, many short scenes on the same stage",
 }
@@ -57,8 +52,7 @@ def _words(name: str) -> set[str]:
 
 def test_no_module_has_a_name_that_says_nothing() -> None:
     named = {name for name in FILES if Path(name).suffix in CODE and _words(name) & FORBIDDEN}
-    assert named - set(NAMED_BY_THE_FIELD) == set()
-    assert set(NAMED_BY_THE_FIELD) - named == set(), "exceptions nobody needs any more"
+    assert named == set()
 
 
 def test_no_module_is_longer_than_a_reader_can_hold() -> None:

@@ -19,6 +19,8 @@ class FakeRoute:
     port: int = 4000
     sent: list[bytes] = field(default_factory=list)
 
+    def close(self) -> None: ...
+
     def send(self, packet: bytes | memoryview) -> bool:
         self.sent.append(bytes(packet))
         return True

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rtc import keyframes
-from rtc.core import IngressPath
+from rtc.ingress import IngressPath
 from rtc.negotiation import Extensions, Kind
 from rtc.receive_stream import ReceiveStream
 from rtc.slot import EgressPath, Slot, SlotSpec
@@ -53,7 +53,7 @@ class Core(Protocol):
 
 
 class PythonCore:
-    """Adapter of `rtc.core` and `rtc.slot`."""
+    """Adapter of `rtc.ingress` and `rtc.slot`."""
 
     def __init__(self) -> None:
         self._out: list[bytes] = []

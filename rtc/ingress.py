@@ -1,4 +1,4 @@
-"""The packet core in lean Python: transports, streams and slots as tables, one function per received packet.
+"""The packet path in lean Python, incoming side: transports and streams as tables, one function per received packet.
 
 Policy stays outside: it sets `Slot.target`, `ReceiveStream.blocked` and `ReceiveStream.sinks`, and reads counters on
 its own timer. What a packet costs is one header unpack, one pass over the extension block, one payload copy, and per

@@ -1,7 +1,7 @@
-"""CPU per forwarded packet of the Python packet core, in microseconds: rewrite + SRTP protect, with and without sendto.
+"""CPU per forwarded packet of the Python packet path, microseconds: rewrite + SRTP protect, with and without sendto.
 
-Run: `python -m tests.bench.core_cost [--seconds 2]`. One publisher, N viewers, 3 video packets (1100 octets) to 1 audio
-packet (120 octets), AES-128-GCM, transport-wide ids in, abs-send-time out. `receive` is the whole of
+Run: `python -m tests.bench.packet_cost [--seconds 2]`. One publisher, N viewers, 3 video packets (1100 octets) to 1
+audio packet (120 octets), AES-128-GCM, transport-wide ids in, abs-send-time out. `receive` is the whole of
 `Participant.on_rtp` for one packet with nobody watching; `unprotect` is libsrtp on the way in. The sendto rows use
 loopback UDP to an undrained socket. CPU is user + system of this process.
 """
