@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { ManifestSegment } from "../types";
-import { gapAt, nextSound, segmentAt, wanted } from "./timeline";
+import { gapAt, layoutOf, nextSound, segmentAt, wanted } from "./timeline";
 
 const piece = (number: number, start_ms: number, duration_ms: number): ManifestSegment => ({
   id: `s${number}`, number, start_ms, duration_ms, mime: "video/webm", size: 1, url: "",
@@ -32,5 +32,15 @@ describe("timeline", () => {
     expect(nextSound(tracks, 150)).toBe(150);
     expect(nextSound(tracks, 3000)).toBe(5000);
     expect(nextSound(tracks, 6000)).toBeNull();
+  });
+});
+
+describe("layoutOf", () => {
+  it("tells sound alone, picture alone and both apart, whatever the codec", () => {
+    const both = layoutOf('video/webm; codecs="vp8,opus"');
+    expect(layoutOf('video/mp4; codecs="avc1.42e01f, opus"')).toBe(both);
+    expect(layoutOf('audio/webm; codecs="opus"')).not.toBe(both);
+    expect(layoutOf("video/webm; codecs=vp8")).not.toBe(both);
+    expect(layoutOf("video/webm; codecs=vp8")).not.toBe(layoutOf("audio/webm; codecs=opus"));
   });
 });

@@ -22,6 +22,15 @@ export function wanted(segments: readonly ManifestSegment[], t: number, ahead: n
   return segments.filter((one) => one.start_ms + one.duration_ms > t && one.start_ms < t + ahead);
 }
 
+/**
+ * Which tracks a segment holds, e.g. "video 2" = sound and picture. A source buffer takes only one such set in its life
+ * (Media Source Extensions, 3.5.7: the number of tracks of each kind may not change), so the player starts a new one.
+ */
+export function layoutOf(mime: string): string {
+  const codecs = /codecs="?([^"]*)"?/.exec(mime)?.[1] ?? "";
+  return `${mime.split("/")[0]} ${codecs.split(",").filter((one) => one.trim()).length}`;
+}
+
 /** The end of the recording: the manifest's own word, or the last sample anybody sent. */
 export function lengthOf(manifest: Manifest): number {
   const last = manifest.tracks.flatMap((track) => track.segments.map((one) => one.start_ms + one.duration_ms));

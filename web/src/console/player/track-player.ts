@@ -2,7 +2,7 @@
  * One person's track in one video element: decrypted segments appended to a Media Source as the clock nears them.
  * The element's own time equals the recording's time in seconds, so a hole in the track is a hole in its buffer.
  */
-import { segmentAt, wanted, type Track } from "./timeline";
+import { layoutOf, segmentAt, wanted, type Track } from "./timeline";
 import type { ManifestSegment } from "../types";
 
 const AHEAD_MS = 30_000;
@@ -10,10 +10,11 @@ const BEHIND_S = 30;
 const DRIFT_S = 0.12;
 
 export class TrackPlayer {
-  private readonly source = new MediaSource();
-  private readonly address = URL.createObjectURL(this.source);
+  private source = new MediaSource();
+  private address = URL.createObjectURL(this.source);
   private buffer: SourceBuffer | null = null;
   private mime = "";
+  private layout = "";
   private readonly held = new Set<string>();
   private readonly failed = new Set<string>();
   private busy = false;
@@ -69,6 +70,11 @@ export class TrackPlayer {
     if (this.busy) return;
     const next = wanted(this.track.segments, t, AHEAD_MS).find((one) => !this.held.has(one.id) && !this.failed.has(one.id));
     if (!next) return;
+    if (layoutOf(next.mime) !== this.layout) {
+      const here = segmentAt(this.track.segments, t);
+      if (here && here.id !== next.id) return; // what is shown now stays in memory; its turn comes with the clock
+      this.renew(layoutOf(next.mime));
+    }
     this.busy = true;
     void this.append(next, t / 1000)
       .catch((error: unknown) => {
@@ -78,6 +84,19 @@ export class TrackPlayer {
       .finally(() => {
         this.busy = false;
       });
+  }
+
+  /** A new media source: a person's camera came on or went off between two segments. */
+  private renew(layout: string): void {
+    if (this.layout !== "") {
+      URL.revokeObjectURL(this.address);
+      this.source = new MediaSource();
+      this.address = URL.createObjectURL(this.source);
+      this.element.src = this.address;
+      this.buffer = null;
+      this.held.clear();
+    }
+    this.layout = layout;
   }
 
   private async append(segment: ManifestSegment, seconds: number): Promise<void> {
@@ -105,7 +124,7 @@ export class TrackPlayer {
       const ends = this.track.segments.map((one) => one.start_ms + one.duration_ms);
       this.source.duration = Math.max(0, ...ends) / 1000 + 1;
     } else if (mime !== this.mime) {
-      this.buffer.changeType(mime); // the camera was switched on or the codec changed between segments
+      this.buffer.changeType(mime); // the codec changed between segments
     }
     this.mime = mime;
     return this.buffer;
