@@ -1,5 +1,6 @@
 """The aiohttp application: one error boundary, security headers, routes, and the parts as one cleanup context."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
@@ -15,6 +16,7 @@ from huizhen.wiring import Parts
 log = logs.get("http")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+BODY_GRACE_SECONDS = 5.0  # beyond the limit of a REST request, so that its own refusal comes first
 PARTS: web.AppKey[Parts] = web.AppKey("parts", Parts)
 
 
@@ -49,7 +51,14 @@ async def _quieten(app: web.Application) -> None:
 async def boundary(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Nothing leaves this server but an answer or a coded problem."""
     try:
-        return await handler(request)
+        # REST has its own limit, sooner; this one is for bodies that never end on the other doors. GET may be a socket
+        limit = (
+            None
+            if request.method in ("GET", "HEAD")
+            else request.app[PARTS].settings.request_seconds + BODY_GRACE_SECONDS
+        )
+        async with asyncio.timeout(limit):
+            return await handler(request)
     except web.HTTPRedirection:
         raise
     except web.HTTPException as error:

@@ -100,6 +100,7 @@ def backup(
     target.parent.mkdir(parents=True, exist_ok=True)
     copy = target.with_suffix(".db.part")
     try:
+        copy.touch(mode=0o600)  # names and notes are in it, whatever the umask says
         _copy_database(source, copy)
         _pack(settings, copy, target)
     finally:

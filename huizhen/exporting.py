@@ -57,7 +57,9 @@ async def export_recording(
         sums[path.name] = _digest(path)
         progress(number, len(files))
     document = {"recording": manifest, "sha256": sums, "checkpoint": note.decode() if note else None}
-    (folder / "manifest.json").write_text(json.dumps(document, ensure_ascii=False, indent=1), encoding="utf-8")
+    described = folder / "manifest.json"
+    described.touch(mode=0o600)
+    described.write_text(json.dumps(document, ensure_ascii=False, indent=1), encoding="utf-8")
     return len(files)
 
 

@@ -34,6 +34,8 @@ PING_SECONDS = 5
 PONG_SECONDS = 10  # together the 15 s lease: a dead socket is noticed within it
 KNOCK_SECONDS = 10  # to show a ticket after the connection is made
 MOST_KNOCKING = 256  # connections without a ticket yet
+MOST_KNOCKING_PER_SOURCE = 64  # one source cannot take all of them; a hospital's pages knock for milliseconds
+MOST_PER_SEAT = 16  # sockets with a ticket of one seat; the oldest gives way
 KNOCK_BYTES = 4096  # of a message before the ticket was accepted
 BACKLOG = 1024  # packets a socket may be behind before it is given up
 
@@ -69,7 +71,8 @@ class _Server(socketio.AsyncServer):  # type: ignore[misc]
         self._size = 0
 
     async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> bool | None:
-        if not self._edge.knock(eio_sid):
+        request = environ.get("aiohttp.request")
+        if not self._edge.knock(eio_sid, self._edge.source(request) if request is not None else ""):
             return False
         await super()._handle_eio_connect(eio_sid, environ)
         return None
@@ -149,13 +152,16 @@ class SocketEdge:
         counters: Counters | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
+        source: Callable[[web.Request], str] = lambda request: request.remote or "",
     ) -> None:
+        self.source = source
         self._live = live
         self._book = book
         self._origins = frozenset(allowed_origins or ())
         self._counters: Counters = counters or NoCounters()
         self._clock = clock
         self._knocking: dict[str, float] = {}
+        self._from: dict[str, str] = {}  # knocking connection -> its source, never logged
         self._sessions: dict[str, Session] = {}  # by Engine.IO id
         self._by_sid: dict[str, str] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -207,13 +213,20 @@ class SocketEdge:
 
     # -- what the server asks ----------------------------------------------------------------------------------------
 
-    def knock(self, eio_sid: str) -> bool:
-        """A new connection without a ticket yet. False when there are too many."""
-        if len(self._knocking) >= MOST_KNOCKING:
+    def knock(self, eio_sid: str, source: str = "") -> bool:
+        """A new connection without a ticket yet. False when there are too many, in all or from one source."""
+        same = sum(each == source for each in self._from.values())
+        if len(self._knocking) >= MOST_KNOCKING or same >= MOST_KNOCKING_PER_SOURCE:
             self._counters.count("signaling_refused", "session.busy")
             return False
         self._knocking[eio_sid] = self._clock() + KNOCK_SECONDS
+        self._from[eio_sid] = source
         return True
+
+    def _known(self, eio_sid: str) -> None:
+        """It knocks no more: let in, or gone."""
+        self._knocking.pop(eio_sid, None)
+        self._from.pop(eio_sid, None)
 
     def knocking(self, eio_sid: str) -> bool:
         return eio_sid in self._knocking
@@ -222,7 +235,7 @@ class SocketEdge:
         return self._sessions.get(eio_sid)
 
     def gone(self, eio_sid: str) -> None:
-        self._knocking.pop(eio_sid, None)
+        self._known(eio_sid)
 
     def hang_up(self, eio_sid: str, reason: str) -> None:
         """Close the connection itself, soon; never waits for the other side."""
@@ -264,7 +277,8 @@ class SocketEdge:
             self._counters.count("signaling_refused", refusal.code)
             raise Refused(refusal.code, {"code": refusal.code}) from None
         caller = Caller(ticket.seat_id, ticket.consult_id, ticket.institution_id, ticket.role, ticket.device_id)
-        self._knocking.pop(eio_sid, None)
+        self._known(eio_sid)
+        self._make_room(ticket.seat_id)
         self._by_sid[sid] = eio_sid
         self._sessions[eio_sid] = Session(
             sid,
@@ -275,6 +289,11 @@ class SocketEdge:
             time=self._clock,
         )
         self._counters.gauge("signaling_sessions", len(self._sessions))
+
+    def _make_room(self, seat_id: str) -> None:
+        of_seat = [session for session in self._sessions.values() if session.caller.seat_id == seat_id]
+        for session in of_seat[: max(0, len(of_seat) - MOST_PER_SEAT + 1)]:
+            session.close("too_many")
 
     async def _disconnect(self, sid: str, reason: str) -> None:
         del reason
@@ -293,5 +312,5 @@ class SocketEdge:
             await asyncio.sleep(1.0)
             now = self._clock()
             for eio_sid in [known for known, until in self._knocking.items() if now >= until]:
-                self._knocking.pop(eio_sid, None)
+                self._known(eio_sid)
                 self.hang_up(eio_sid, "no_ticket")

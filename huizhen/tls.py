@@ -50,6 +50,7 @@ def ensure_certificate(folder: Path, address: str, now: datetime) -> tuple[Path,
     private = ec.generate_private_key(ec.SECP256R1())
     made = _build(private, address, now)
     key.touch(mode=0o600)
+    key.chmod(0o600)  # an earlier file keeps its mode otherwise
     key.write_bytes(
         private.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

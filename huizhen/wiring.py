@@ -22,6 +22,7 @@ from huizhen.auth.limiter import Attempts, RequestRate
 from huizhen.auth.links import LinkDoor
 from huizhen.auth.passwords import Passwords
 from huizhen.auth.staff import StaffDoor
+from huizhen.headers import source_of
 from huizhen.health import Health
 from huizhen.jobs import Jobs
 from huizhen.metrics import Live as LiveFigures
@@ -177,7 +178,9 @@ def _assemble(
         base_url=address,
     )
     metrics.watch(lambda: figures(live, recorder))
-    edge = SocketEdge(live, tokens, allowed_origins(settings), counters)
+    edge = SocketEdge(
+        live, tokens, allowed_origins(settings), counters, source=lambda request: source_of(request, settings)
+    )
     return Parts(settings, database, checkpoints, media, recorder, live, tokens, edge, Jobs(metrics), services, address)
 
 

@@ -1,6 +1,6 @@
 """Recording and consent while a consult is live. Withdrawal stops the writing first and commits afterwards."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from archive import intake
 from audit.errors import DuplicateOperation
@@ -11,6 +11,7 @@ from clinic.consult import Consult, Seat
 from clinic.people import CLINICIANS, Role
 from clinic.roles import Action
 from consent import desk
+from consent.errors import RecordingNotPermitted
 from consent.gate import Effect, withdrawal_effect
 from consent.records import Purpose
 from consent.standing import Standing, standing
@@ -34,9 +35,24 @@ async def start_recording(live: Live, line: Line, op: str) -> Ack:
         await authorise(tx, by, Action.START_RECORDING, await tx.consults.get(room.consult.id))
         await tx.operation(op, line.caller.seat_id)
     if not live.records(room.consult.id):
+        _require_no_withdrawal(live, room)
         room.recording, room.recording_reason = await live.recorder.start(room.consult.id, line.caller.seat_id), None
         live.tell_recording(room)
+        try:
+            _require_no_withdrawal(live, room)  # one that came while the recorder was starting had nothing to stop
+        except RecordingNotPermitted:
+            await live.stop_recording(room.consult, "withdrawn")
+            raise
     return OK
+
+
+def _require_no_withdrawal(live: Live, room: LiveRoom) -> None:
+    """The ledger still says yes while a withdrawal waits for its commit: nothing starts on that."""
+    leaving = live.withdrawing.get(room.consult.id)
+    if leaving:
+        roles = {room.seats[seat_id].role for seat_id in leaving if seat_id in room.seats}
+        reason = "rec.patient_withdrew" if Role.PATIENT in roles else "rec.person_withdrew"
+        raise RecordingNotPermitted((reason,), tuple(dict.fromkeys(leaving)))
 
 
 async def stop_recording(live: Live, line: Line, reason: str, op: str) -> Ack:
@@ -61,7 +77,6 @@ async def withdraw(
     Raises NothingToWithdraw, NotPermitted, MissingRow.
     """
     consult, seat, effects = await _effects(live, seat_id, purposes, by)
-    room = live.rooms.get(consult.id)
 
     async def commit() -> None:
         async with live.db.begin() as tx:
@@ -74,18 +89,50 @@ async def withdraw(
     if Effect.END_CONSULT in effects:
         committed = await closing.end_by_withdrawal(live, consult, commit)
         return OK if committed else {"ok": True, "pending": True}
+
+    async def settled() -> None:
+        _forget_withdrawal(live, consult.id, seat_id)
+        await consent_changed(live, consult.id, seat_id)
+
+    live.withdrawing.setdefault(consult.id, []).append(seat_id)
+    committed = True  # also when the ledger refuses: then there is nothing to wait for
+    try:
+        committed = await _withdraw(live, consult, seat_id, effects, commit=commit, settled=settled)
+    finally:
+        if committed:
+            _forget_withdrawal(live, consult.id, seat_id)
+    if committed:
+        await consent_changed(live, consult.id, seat_id)
+    return OK if committed else {"ok": True, "pending": True}
+
+
+def _forget_withdrawal(live: Live, consult_id: str, seat_id: str) -> None:
+    live.withdrawing[consult_id].remove(seat_id)
+    if not live.withdrawing[consult_id]:
+        del live.withdrawing[consult_id]
+
+
+async def _withdraw(
+    live: Live,
+    consult: Consult,
+    seat_id: str,
+    effects: frozenset[Effect],
+    *,
+    commit: Callable[[], Awaitable[None]],
+    settled: Callable[[], Awaitable[None]],
+) -> bool:
+    """Stop what stood on the consent, then commit; False while the commit is being retried."""
+    room = live.rooms.get(consult.id)
     for effect in (Effect.STOP_RECORDING, Effect.DROP_PERSON):
         if effect in effects:
             await _stop_writing(live, consult, seat_id, effect)
     experts = _cut_experts(live, room) if Effect.REMOVE_EXPERTS in effects and room is not None else []
-    committed = await live.commit_restriction("withdraw", commit)
+    committed = await live.commit_restriction("withdraw", commit, settled)
     if not committed and Effect.DROP_PERSON in effects:
         await live.stop_recording(consult, "withdrawn")  # the ledger still says yes: nothing may resume on it
     for expert in experts:
         await joining.depart(live, room, expert, Actor.system(consult.institution_id)) if room is not None else None
-    if committed:
-        await consent_changed(live, consult.id, seat_id)
-    return OK if committed else {"ok": True, "pending": True}
+    return committed
 
 
 async def _effects(

@@ -7,8 +7,10 @@ recording grant are its own. It exists only while the seat holds media, and is s
 import secrets
 from dataclasses import dataclass
 
-from clinic.errors import NotPermitted
+from audit.events import EventCode
+from clinic.errors import NotPermitted, SeatClosed
 from clinic.roles import Action, permits
+from clinic.visit import record_room_event
 from rtc.negotiation import Kind, Offer, Source
 from rtc.participant import Grants
 from rtc.sdp import parse
@@ -40,7 +42,8 @@ class DevicePass:
 async def open_stream(live: Live, entry: DevicePass, sdp: str) -> Opened:
     """Answer a device's offer. The same token again replaces its former stream (devices reconnect by POST).
 
-    Raises ParseError and OfferRefused (nothing changed), RoomOver when the seat holds no media, NotPermitted, Busy.
+    Raises ParseError and OfferRefused (nothing changed), RoomOver when the seat holds no media, SeatClosed when this
+    device was removed, NotPermitted, Busy.
     """
     room = live.rooms.get(entry.consult_id)
     if room is None or room.ended or entry.seat_id not in room.in_call:
@@ -48,6 +51,8 @@ async def open_stream(live: Live, entry: DevicePass, sdp: str) -> Opened:
     if not permits(room.seats[entry.seat_id].role, Action.JOIN_MEDIA):
         raise NotPermitted(Action.JOIN_MEDIA.value)
     participant_id = f"{entry.seat_id}.{entry.id}"
+    if participant_id in room.barred:
+        raise SeatClosed
     of_seat = [d for d in room.devices.values() if d.seat_id == entry.seat_id and d.participant_id != participant_id]
     if len(of_seat) >= PER_SEAT:
         raise Busy
@@ -62,6 +67,9 @@ async def open_stream(live: Live, entry: DevicePass, sdp: str) -> Opened:
     room.devices[participant_id] = device
     try:
         answer = await live.media.negotiate(participant, Offer(sdp, sources))
+        if not known:  # on the trail before the answer: without it the device can neither send nor watch
+            async with live.db.begin() as tx:
+                await record_room_event(tx, entry.seat_id, EventCode.ROOM_JOINED, _facts(device))
     except BaseException:
         if not known:
             forget(live, room, participant_id, "refused")
@@ -84,7 +92,9 @@ def close_stream(live: Live, entry: DevicePass, resource: str) -> bool:
 
 def forget(live: Live, room: LiveRoom, participant_id: str, reason: str) -> None:
     """The device's media ends at once; idempotent."""
-    room.devices.pop(participant_id, None)
+    device = room.devices.pop(participant_id, None)
+    if device is not None and reason != "refused":
+        note_gone(live, device, reason)
     media = live.media_room(room)
     if media is not None:
         media.leave(participant_id, reason)
@@ -95,6 +105,20 @@ def forget(live: Live, room: LiveRoom, participant_id: str, reason: str) -> None
 
         gone = view.model_copy(update={"state": "left", "online": False, "publishing": [], "recorded": False})
         room.tell("seat", seat=views.plain(gone))
+
+
+def note_gone(live: Live, device: Device, reason: str) -> None:
+    """The end of a device's stream, on the trail as a chore."""
+
+    async def write() -> None:
+        async with live.db.begin() as tx:
+            await record_room_event(tx, device.seat_id, EventCode.MEDIA_STOPPED, {**_facts(device), "reason": reason})
+
+    live.chores.add("device", write)
+
+
+def _facts(device: Device) -> dict[str, str]:
+    return {"device": device.kind, "stream": device.participant_id.partition(".")[2]}
 
 
 def _sources(sdp: str) -> dict[str, Source]:

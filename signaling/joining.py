@@ -264,6 +264,7 @@ async def remove(live: Live, line: Line, seat_id: str, reason: str, op: str) -> 
     if seat_id in room.devices:
         if not permits(own.role, Action.REMOVE):
             raise NotPermitted(Action.REMOVE.value)
+        room.barred.add(seat_id)  # its token is good for hours: it would be back with the next POST
         devices.forget(live, room, seat_id, "removed")
         return OK
     by = Actor.seated(own)

@@ -73,6 +73,7 @@ class Live:
         self.outcomes = Outcomes()
         self.chores = Chores(self.counters)
         self.media_events = MediaEvents(self)
+        self.withdrawing: dict[str, list[str]] = {}  # consult -> seats whose withdrawal acts but is not committed yet
         self._retries: set[asyncio.Task[None]] = set()
         self._running: set[asyncio.Task[None]] = set()
         self._timer: asyncio.Task[None] | None = None
@@ -209,9 +210,15 @@ class Live:
 
     # -- restricting commits -----------------------------------------------------------------------------------------
 
-    async def commit_restriction(self, what: str, act: Callable[[], Awaitable[object]]) -> bool:
+    async def commit_restriction(
+        self,
+        what: str,
+        act: Callable[[], Awaitable[object]],
+        settled: Callable[[], Awaitable[object]] | None = None,
+    ) -> bool:
         """Commit what was already done. True when committed; False when it is being retried in the background.
 
+        `settled` is called when a retry in the background came to an end, whichever; not in the other cases.
         Errors raised on purpose (not permitted, repeated) are the caller's, except a row that changed meanwhile.
         """
         for pause in (*self.limits.retry_inline, None):
@@ -225,12 +232,19 @@ class Live:
                 return True
             if pause is not None:
                 await self.sleep(pause)
-        task = asyncio.create_task(self._retry(what, act), name=f"retry-{what}")
+        task = asyncio.create_task(self._retry(what, act, settled), name=f"retry-{what}")
         self._retries.add(task)
         task.add_done_callback(self._retries.discard)
         return False
 
-    async def _retry(self, what: str, act: Callable[[], Awaitable[object]]) -> None:
+    async def _retry(
+        self, what: str, act: Callable[[], Awaitable[object]], settled: Callable[[], Awaitable[object]] | None
+    ) -> None:
+        await self._persist(what, act)
+        if settled is not None:
+            await settled()
+
+    async def _persist(self, what: str, act: Callable[[], Awaitable[object]]) -> None:
         pause = 0.4
         while True:
             await self.sleep(pause)

@@ -86,7 +86,7 @@ class LiveRoom:
     told: "dict[str, SeatView]" = field(default_factory=dict)  # each seat as last announced
     told_status: ConsultStatus | None = None
     told_recording: "RecordingView | None" = None
-    barred: set[str] = field(default_factory=set)  # put out, but the commit is still being retried
+    barred: set[str] = field(default_factory=set)  # put out while the commit is being retried; devices for good
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 

@@ -32,6 +32,22 @@ async def tick(live: Live, now: datetime) -> None:
                 await joining.depart(live, room, seat_id, Actor.system(room.consult.institution_id))
 
 
+async def signed_out(live: Live, staff_id: str, *, disabled: bool) -> None:
+    """An account's logins were ended from outside: its sockets close. A disabled one is out of its calls at once;
+    otherwise the seat has the usual grace for a new login."""
+    for room in list(live.rooms.values()):
+        for seat_id in [seat.id for seat in room.seats.values() if seat.person_id == staff_id]:
+            line = room.line_of(seat_id)
+            if disabled and seat_id in room.presence:
+                joining.cut(live, room, seat_id, "account_disabled")
+                room.whisper(seat_id, "removed", reason="account_disabled")
+                room.hang_up(seat_id, "account_disabled")
+                await joining.depart(live, room, seat_id, Actor.system(room.consult.institution_id))
+            elif line is not None:
+                joining.disconnected(live, line)
+                line.close("signed_out")
+
+
 async def restore(live: Live) -> None:
     """After a restart: people inside running consults are expected back within the grace."""
     async with live.db.read() as tx:

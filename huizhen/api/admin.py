@@ -19,6 +19,7 @@ from huizhen.api.shapes.admin import (
     StaffView,
 )
 from huizhen.api.shapes.base import Accepted, Items, NoBody
+from signaling import upkeep
 
 
 def staff_view(person: Staff) -> StaffView:
@@ -106,9 +107,14 @@ async def change_staff(call: Call[ChangeStaffBody]) -> StaffView:
     for name in ("name", "name_en", "title", "state"):  # never null
         if changes.get(name, "") is None:
             del changes[name]
-    person = await registration.change_staff(call.tx, call.path("staff"), changes, call.actor)
-    if person.state is not AccountState.ACTIVE or "roles" in changes:
-        await call.services.staff_door.end_sessions(call.tx, person.id)
+    async with call.services.db.begin() as tx:
+        await tx.operation(call.op, call.actor.id)
+        person = await registration.change_staff(tx, call.path("staff"), changes, call.actor)
+        disabled = person.state is not AccountState.ACTIVE
+        if disabled or "roles" in changes:
+            await call.services.staff_door.end_sessions(tx, person.id)
+    if disabled or "roles" in changes:
+        await upkeep.signed_out(call.services.live, person.id, disabled=disabled)
     return staff_view(person)
 
 
@@ -128,6 +134,7 @@ async def set_password(call: Call[PasswordBody]) -> Accepted:
                 public={"fields": ["password"]},
             )
         )
+    await upkeep.signed_out(call.services.live, person.id, disabled=False)
     return Accepted()
 
 
@@ -193,7 +200,7 @@ ROUTES: Table = (
         policy=staff(_ADMIN, own=Own.STAFF),
         body=ChangeStaffBody,
         answer=StaffView,
-        unit=Unit.WRITE,
+        unit=Unit.NONE,
         summary="Change an account",
     ),
     Route(

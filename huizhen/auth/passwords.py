@@ -33,7 +33,7 @@ class Passwords:
         async with self._gate:
             return await asyncio.to_thread(self._hasher.hash, password)
 
-    async def verify(self, stored: str | None, password: str, allowed: Callable[[], None]) -> bool:
+    async def verify(self, stored: str | None, password: str, allowed: Callable[[], None] = lambda: None) -> bool:
         """Whether the password is right; `stored` None (no such login) takes as long as a wrong password.
 
         `allowed` raises when there were too many failures. It is asked when the turn has come, not when the request

@@ -63,9 +63,11 @@ async def sealed(call: Visit, recording: str) -> None:
     crash = [gap for gap in gaps if gap[0] == "crash"]
     assert len(crash) == 1, gaps
     assert crash[0][2] is not None
-    films = call.rows("SELECT started_at, recovered FROM segments WHERE recording_id = ?", recording)
-    assert any(film[1] for film in films), "the film of before the kill was not recovered"
-    assert any(film[0] >= crash[0][2] for film in films), "nothing was recorded after the restart"
+    films = [row[0] for row in call.rows("SELECT started_at FROM segments WHERE recording_id = ?", recording)]
+    # the recorder outlives the server by the moment it needs to close its files: no torn tail is needed here
+    assert any(film < crash[0][1] for film in films), "the film of before the kill was lost"
+    # the hole ends when the new film is known to be on disk, a little after its first frame
+    assert any(film > crash[0][1] for film in films), "nothing was recorded after the restart"
 
 
 async def test_patient_reloads_and_tab_crashes(house: House) -> None:
@@ -75,9 +77,9 @@ async def test_patient_reloads_and_tab_crashes(house: House) -> None:
         await call.flows(40)
         context = call.patient.context
         crashed = await context.new_cdp_session(call.patient)
-        call.patient.once("crash", lambda _: None)
-        with pytest.raises(Exception, match=r"(?i)crash|closed|detached"):
-            await crashed.send("Page.crash")
+        async with call.patient.expect_event("crash"):
+            dying = asyncio.ensure_future(crashed.send("Page.crash"))  # a dead tab may never answer
+        dying.cancel()
         fresh = await context.new_page()
         fresh.set_default_timeout(20_000)
         await fresh.add_init_script(TAP_PEERS)

@@ -11,7 +11,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
-from tests.e2e.house import ARTIFACTS, DESK, PHONE, House, People, button, visitors
+from tests.e2e.house import ARTIFACTS, DESK, PHONE, House, People, button, chromium_path, visitors
 from tests.e2e.test_first_consult import recording_of
 
 pytestmark = pytest.mark.browser
@@ -47,8 +47,6 @@ CUT = """() => [...document.querySelectorAll('button, a.hz-btn, h1, h2, p, label
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """One demo for all pages of this file."""
-    from tests.e2e.house import chromium_path
-
     chromium_path()
     house = House(tmp_path_factory.mktemp("pages") / "data")
     house.start()
@@ -148,6 +146,11 @@ async def test_console_of_clinicians(house: House) -> None:
         await to(clinic, f"consults/{house.demo['consults']['panel']}")
         await clinic.click("[data-tab=case]")
         await both_languages(clinic, "consult-case", "390 1440")
+        nurse = await people.staff("nurse")
+        await to(nurse, f"consults/{house.demo['consults']['visit']}")
+        for act in ("join", "admit", "record", "end", "terminate", "close", "sign-paper"):
+            await expect(nurse.locator(f"[data-act={act}]")).to_have_count(0)
+        await look(nurse, "consult-nurse", "1440")
         expert = await people.staff("expert1")
         await both_languages(expert, "today-expert", "390 1440")
 
@@ -196,6 +199,11 @@ async def test_console_of_records_and_administration(house: House) -> None:
         await expect(page.locator("pre.certificate")).to_be_visible()
         await both_languages(page, "disposals", "390 1440")
 
+        await to(archivist, f"archive/{recording}")
+        await button(archivist, "archive:whatHappened").click()
+        await expect(button(archivist, "archive:whatHappened")).to_have_count(0)
+        await both_languages(archivist, "recording-destroyed", "390 1440")
+
         admin = await people.staff("admin")
         for path in ("staff", "patients", "institution"):
             await to(admin, path)
@@ -203,3 +211,144 @@ async def test_console_of_records_and_administration(house: House) -> None:
             if path != "institution":
                 await admin.locator(".hz-spread .hz-btn").first.click()
                 await look(admin, f"{path}-form", "390 1440")
+
+
+async def typed(page: Page, selector: str) -> None:
+    """Reach this element with Tab and press it with Enter."""
+    await tabs_to(page, selector)
+    await page.keyboard.press("Enter")
+
+
+async def patient_looks(page: Page, name: str) -> None:
+    """One screen of the patient's page: both languages, standard and elder mode, and elder mode with text twice as large."""
+    await both_languages(page, f"patient-{name}", "390 820")
+    toggle = button(page, "shared:elder.on", "shared:elder.off")
+    if await toggle.count() == 0:
+        return
+    await toggle.click()
+    await look(page, f"patient-{name}-elder", "390")
+    # Twice elder mode's 22 px: text only, the screen stays as narrow as it is.
+    await page.evaluate("() => document.body.style.setProperty('--hz-size', '44px')")
+    await look(page, f"patient-{name}-elder200", "390", axe=False)
+    await page.evaluate("() => document.body.style.removeProperty('--hz-size')")
+    await toggle.click()
+
+
+async def test_patient_by_keyboard_then_the_room(house: House) -> None:
+    """The patient gets through every form with the keyboard alone, signature included; then the call, seen by both."""
+    async with opened(house) as people:
+        patient = await people.page(PHONE)
+        await patient.goto(house.link("visit.patient"))
+        await expect(patient.locator(".acts .primary")).to_be_visible()
+        await patient_looks(patient, "1-open")
+        await typed(patient, ".acts .primary")
+        await expect(patient.locator(".who")).to_be_visible()
+        await patient_looks(patient, "2-identity")
+        await typed(patient, ".acts .primary")
+        await expect(patient.locator(".preview video")).to_be_visible()
+        await expect(button(patient, "patient:devices.again")).to_be_visible()
+        await patient_looks(patient, "3-devices")
+        await typed(patient, ".acts .primary")
+        await expect(patient.locator("fieldset.question").first).to_be_visible()
+        await patient_looks(patient, "4-consent")
+        for purpose in ("treat", "rec_av"):
+            await tabs_to(patient, f"input[name={purpose}]")
+            await patient.keyboard.press("Space")
+        await typed(patient, ".acts .primary")
+        await expect(patient.locator("#sign-name")).to_be_visible()
+        await patient_looks(patient, "5-sign")
+        await tabs_to(patient, "#sign-name")
+        await patient.keyboard.insert_text("张晓明")
+        await typed(patient, ".hz-stack-s > .hz-btn.quiet")  # "I cannot draw"
+        await tabs_to(patient, ".agree input")
+        await patient.keyboard.press("Space")
+        await patient_looks(patient, "5-sign-typed")
+        await typed(patient, ".acts .primary")
+        await expect(patient.locator(".place")).to_be_visible()
+        await patient_looks(patient, "6-waiting")
+
+        doctor = await people.staff("doctor")
+        await expect(doctor.locator(".visit.calling")).to_be_visible()
+        await both_languages(doctor, "today-waiting")
+        await doctor.goto(f"{house.url}/console/consults/{house.demo['consults']['visit']}")
+        await typed(doctor, "[data-act=join]")
+        await expect(doctor.locator(".stage .controls")).to_be_visible()
+        await both_languages(doctor, "room-alone", "390 1440")
+        await typed(doctor, "[data-act=admit]")
+        await expect(patient.locator("[data-testid=room] .controls")).to_be_visible()
+        await expect(doctor.locator(".big video:not(.still)")).to_be_visible()
+        await doctor.click("[data-act=record]")
+        await expect(patient.locator(".banner.active")).to_be_visible()
+        await the_room(doctor, patient)
+        await the_end(doctor, patient)
+
+
+async def the_room(doctor: Page, patient: Page) -> None:
+    """Everything of the call that one can open."""
+    await both_languages(doctor, "room")
+    await doctor.click("[data-tab=chat]")
+    await look(doctor, "room-chat", "390 1440")
+    await doctor.set_viewport_size(DESK)  # type: ignore[arg-type]
+    for side in ("people", "papers"):
+        await doctor.click(f"[aria-controls=column-{side}]")
+    await look(doctor, "room-folded", "820 1440")
+    for side in ("people", "papers"):
+        await doctor.click(f"[aria-controls=column-{side}]")
+    for act in ("terminate", "end"):
+        await doctor.click(f"[data-act={act}]")
+        await look(doctor, f"room-{act}", "390 1440")
+        await doctor.keyboard.press("Escape")
+    await button(doctor, "consult:people.remove").click()
+    await look(doctor, "room-remove", "390")
+    await doctor.select_option("dialog[open] select", "asked_to_leave")
+    await doctor.keyboard.press("Escape")
+    await doctor.set_viewport_size(DESK)  # type: ignore[arg-type]
+    await doctor.click("a[href='/console/today']")
+    await expect(doctor.locator(".floating-room video")).to_be_visible()
+    await look(doctor, "today-floating", "390 1440")
+    await doctor.click(".floating-room a")
+    await expect(doctor.locator(".stage .controls")).to_be_visible()
+
+    await look(patient, "patient-7-room", "390 820")
+    await patient.locator(".ctl").nth(3).click()
+    await look(patient, "patient-7-more", "390")
+    await button(patient, "shared:elder.on").click()
+    await button(patient, "shared:action.close").first.click()
+    await look(patient, "patient-7-room-elder", "390")
+    await patient.locator(".banner .stop").click()
+    await look(patient, "patient-7-withdraw-elder", "390")
+    await patient.keyboard.press("Escape")
+    await patient.locator(".ctl").nth(3).click()
+    await button(patient, "shared:elder.off").click()
+    await button(patient, "shared:action.close").first.click()
+
+
+async def the_end(doctor: Page, patient: Page) -> None:
+    """After the call: the note stands ready, the patient reads what comes next."""
+    await doctor.click("[data-act=end]")
+    await doctor.locator("dialog[open] .danger").click()
+    await expect(doctor.locator("textarea[name=complaint]")).to_be_in_viewport()
+    await both_languages(doctor, "consult-writing")
+    await tabs_to(doctor, "textarea[name=complaint]")
+    for key in ("complaint", "findings", "diagnosis", "advice"):
+        await doctor.fill(f"textarea[name={key}]", "血压 138/86，继续现有用药，两周后复查。")
+    await doctor.click("[data-act=save-paper]")
+    await doctor.click("[data-act=sign-paper]")
+    await doctor.locator("dialog[open] .primary").click()
+    await expect(doctor.locator("[data-act=close]")).to_be_visible()
+    await look(doctor, "consult-signed", "390 1440")
+    await expect(patient.locator("[data-testid=room]")).to_have_count(0)
+    await expect(patient.locator("h1")).to_be_visible()
+    await patient_looks(patient, "8-after")
+
+
+async def test_links_that_lead_nowhere(house: House) -> None:
+    async with opened(house) as people:
+        page = await people.page(PHONE)
+        await page.goto(f"{house.url}/p#not-a-link")
+        await expect(page.locator("h1")).to_be_visible()
+        await patient_looks(page, "0-problem")
+        other = await people.page(PHONE)
+        await other.goto(f"{house.url}/p")
+        await expect(other.locator("h1")).to_be_visible()
+        await patient_looks(other, "0-no-link")

@@ -6,6 +6,7 @@ that fills them in by hand.
 
 import asyncio
 import contextlib
+import itertools
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -125,13 +126,13 @@ async def impression(page: Page, since: float) -> Impression:
     marks = [since, *got["frames"], got["now"]]
     heard = got["heard"]
     first, last = heard[0], heard[-1]
-    grown = [first["at"]] + [b["at"] for a, b in zip(heard, heard[1:], strict=False) if b["packets"] > a["packets"]]
+    grown = [first["at"]] + [b["at"] for a, b in itertools.pairwise(heard) if b["packets"] > a["packets"]]
     packets, samples = last["packets"] - first["packets"], last["samples"] - first["samples"]
     seconds = (last["at"] - first["at"]) / 1000
     return Impression(
         seconds=seconds,
         frames=len(got["frames"]),
-        longest_freeze=max(b - a for a, b in zip(marks, marks[1:], strict=False)) / 1000,
+        longest_freeze=max(b - a for a, b in itertools.pairwise(marks)) / 1000,
         longest_silence=max(b - a for a, b in zip(grown, [*grown[1:], last["at"]], strict=False)) / 1000,
         concealed=(last["concealed"] - first["concealed"]) / max(1, samples),
         loss=(last["lost"] - first["lost"]) / max(1, packets + last["lost"] - first["lost"]),
