@@ -79,7 +79,8 @@ e2e: $(VENV)/test.ready huizhen/static/.built system ## Only the browser tests
 	@$(BIN)/python -m pytest -m browser
 
 bench: $(VENV)/test.ready huizhen/static/.built ## Figures of docs/benchmarks.md (wall-clock; never part of test)
-	@$(BIN)/python -m pytest tests/bench -q -s -p no:cacheprovider --override-ini addopts=
+	@$(BIN)/python -m tests.bench.packet_cost
+	@$(BIN)/python -m pytest tests/bench -q -s -p no:cacheprovider -o addopts= -o python_files='bench_*.py'
 
 format: $(VENV)/test.ready ## Rewrite sources in the project's format
 	@$(BIN)/ruff check --fix-only -q .

@@ -17,6 +17,7 @@ log = logs.get("http")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 BODY_GRACE_SECONDS = 5.0  # beyond the limit of a REST request, so that its own refusal comes first
+SOCKET_PATH = "/socket.io/"
 PARTS: web.AppKey[Parts] = web.AppKey("parts", Parts)
 
 
@@ -47,18 +48,22 @@ async def _quieten(app: web.Application) -> None:
     await app[PARTS].quieten()
 
 
+async def _in_time(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """REST has its own limit, sooner; this one is for bodies that never end on the other doors. GET may be a socket."""
+    if request.method in ("GET", "HEAD"):
+        return await handler(request)
+    async with asyncio.timeout(request.app[PARTS].settings.request_seconds + BODY_GRACE_SECONDS) as clock:
+        answer = await handler(request)
+    if clock.expired():  # the socket library takes a cancellation for an answer
+        raise TimeoutError
+    return answer
+
+
 @web.middleware
 async def boundary(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Nothing leaves this server but an answer or a coded problem."""
     try:
-        # REST has its own limit, sooner; this one is for bodies that never end on the other doors. GET may be a socket
-        limit = (
-            None
-            if request.method in ("GET", "HEAD")
-            else request.app[PARTS].settings.request_seconds + BODY_GRACE_SECONDS
-        )
-        async with asyncio.timeout(limit):
-            return await handler(request)
+        return await _in_time(request, handler)
     except web.HTTPRedirection:
         raise
     except web.HTTPException as error:
@@ -66,6 +71,10 @@ async def boundary(request: web.Request, handler: Handler) -> web.StreamResponse
     except Exception as error:
         route = request.match_info.route.resource
         problem = problem_of(error)
+        if problem.code == "server.error" and request.path.startswith(SOCKET_PATH):
+            # its library reads a stranger's first packet and raises whatever comes; sessions answer for themselves
+            log.info("malformed socket packet", error=type(error).__name__)
+            problem = problem_of(web.HTTPBadRequest())
         if problem.status >= 500:
             where = route.canonical if route is not None else ""
             log.error(  # noqa: TRY400 messages of exceptions stay out of logs

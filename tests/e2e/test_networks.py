@@ -62,6 +62,8 @@ async def test_narrow_downlink_keeps_the_voice(tmp_path: Path) -> None:
             relay.down.rate, relay.down.queue = 2 * 70_000 / 8, 0.4  # one relay carries both people's downlinks
             words = call.patient.get_by_text("已暂停画面来保证声音")
             await expect(words).to_be_visible(timeout=40_000)
+            await expect(call.doctor.get_by_text("为保住声音已暂停部分画面")).to_be_visible(timeout=40_000)
+            await asyncio.sleep(1)  # what the faces left in the relay's queue
             since = [await clock(page) for page in call.both]
             await asyncio.sleep(6)
             for who, page, start in zip(("doctor", "patient"), call.both, since, strict=True):

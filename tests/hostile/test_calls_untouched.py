@@ -19,7 +19,7 @@ from rtc.negotiation import Kind, Source
 from rtc.participant import Grants
 from rtc.room import Room
 from rtc.server import MediaConfig, MediaServer
-from rtc.tcplink import MAX_STRANGERS_PER_HOST
+from rtc.tcplink import MAX_STRANGERS_PER_HOST, STRANGER_SECONDS
 from rtc.transport import Transport
 from tests.rtc.test_server_calls import Listener
 from tests.support.peer import MediaPeer
@@ -315,5 +315,6 @@ async def test_one_participant_cannot_hold_any_number_of_tcp_connections(call: C
         await peer.wait_for(lambda n=answered_before: peer.path.checks_answered > n)  # type: ignore[misc]
     assert len(call.server._tcp._links) <= 17
     call.room.leave("greedy", "removed")
-    await call.ben.wait_for(lambda: not call.server._tcp._links)
+    # one whose check came in after the next was opened is nobody's, and ends as such
+    await call.ben.wait_for(lambda: not call.server._tcp._links, STRANGER_SECONDS + 5)
     await peer.close()

@@ -15,13 +15,13 @@ async def _asked(world: World) -> tuple[Booked, Browser, Browser, str]:
         f"/api/consults/{booked.consult.id}/case",
         invited_institution_id=city.institution.id,
         expert_ids=[city.staff[Role.EXPERT].id],
-        chair_id=None,
+        chair_id=city.staff[Role.EXPERT].id,
         reason="胸痛待查",
         aim="明确治疗方案",
         summary="冠脉造影示前降支狭窄",
         wanted_specialty="心血管内科",
     )
-    assert asked.status == 200, asked.body
+    assert asked.status == 200, asked.raw
     expert = await world.staff("city", Role.EXPERT)
     (invitation,) = (await expert.get("/api/invitations")).body["items"]
     return booked, clinic, expert, invitation["id"]
