@@ -18,6 +18,7 @@ from rtc.slot import RESEND_FLOOR, EgressPath, Slot, SlotSpec
 
 _S = 1_000_000_000
 _FREEZE_NS = 2 * _S
+_WARM_NS = 300_000_000  # a key frame older than this would bring too long a burst behind it
 _STALE_REPORT_NS = 12 * _S
 _REMEMBERED_REPORTS = 8
 _RESEND_SHARE = {Kind.AUDIO: 1.0, Kind.VIDEO: 0.35}  # of the media rate: enough for 10 % loss, too little for a storm
@@ -113,8 +114,17 @@ class Consumer:
         self._moved_ns = now_ns
         watch(self.slot, stream)
         self._streams.append(stream)
+        if self.slot.current is None:
+            self._begin_from_cache(stream, now_ns)
         if producer is not None and self.slot.current is not stream:
             producer.want_keyframe(stream, new_viewer=True)
+
+    def _begin_from_cache(self, stream: ReceiveStream, now_ns: int) -> None:
+        """A key frame that has just passed is as good as the next one: what followed it is handed out behind it."""
+        if stream.key_ns and not stream.blocked and now_ns - stream.key_ns <= _WARM_NS:
+            first = stream.cache.get(stream.key_number)
+            if first is not None:
+                self.slot.forward(stream, first, now_ns)
 
     def stop(self) -> None:
         """Nothing more until `aim`."""

@@ -145,7 +145,7 @@ class IngressPath:
         cache.ring[extended & cache.mask] = item
         if start and stream.kind is Kind.VIDEO:
             stream.keyframes += 1
-            stream.key = payload
+            stream.key, stream.key_number, stream.key_ns = payload, extended, now_ns
         for sink in stream.sinks:
             sink.forward(stream, item, now_ns)
 

@@ -61,6 +61,8 @@ class ReceiveStream:
         "high",
         "jitter",
         "key",
+        "key_ns",
+        "key_number",
         "keyframes",
         "kind",
         "last_level",
@@ -119,6 +121,7 @@ class ReceiveStream:
         self.last_ns = 0
         self.last_level = 127
         self.key = bytearray()  # payload that began the newest key frame, for its size
+        self.key_number = self.key_ns = 0  # its extended sequence and arrival; 0 = none to begin with
         self.timestamp = 0
         self.transit = 0.0
         self.jitter = 0.0  # RTP ticks
@@ -183,6 +186,7 @@ class ReceiveStream:
         self.fresh = True
         self.missing.clear()
         self.transit = 0.0
+        self.key_ns = 0  # nobody begins with what was before the silence
 
     def due_nacks(self, now_ns: int, rtt_ns: int) -> list[int]:
         """16-bit sequence numbers to ask for now. Each is asked again after about one round trip, bounded."""

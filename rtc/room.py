@@ -178,12 +178,17 @@ class Room:
             for sink in self._tapped.get(producer, ()):
                 sink.tick(self.now_ns)
         self._refresh_slots(tell=participant.id if slots else None)
+        if fresh:
+            self._flush_keyframe_requests()
 
     def on_transport(self, participant: Participant, state: TransportState) -> None:
         if state is TransportState.CONNECTED:
-            for other in self._participants.values():
-                other.flush_keyframe_requests(self.now_ns)
+            self._flush_keyframe_requests()
         self._listener.on_transport(self, participant.id, state)
+
+    def _flush_keyframe_requests(self) -> None:
+        for participant in self._participants.values():
+            participant.flush_keyframe_requests(self.now_ns)
 
     def on_clock(self, producer: Producer, stream: ReceiveStream) -> None:
         for sink in self._tapped.get(producer, ()):

@@ -61,6 +61,7 @@ class Viewer:
         self._upgrade = UpgradeWatch()
         self.rtt_ns: int | None = None
         self.connected = False
+        self._anticipating = False  # a new path is being agreed and nothing was asked for it yet
         self.speaker: str | None = None
         self.dirty = False
         self.voices = 0
@@ -84,7 +85,7 @@ class Viewer:
             for consumer in self.consumers.values():
                 consumer.stop()
             self.consumers = {}
-            self.connected = False
+            self.connected, self._anticipating = False, True
             self._path = EgressPath(send)
             self.downlink, self.gate, self.rtt_ns = Downlink(), VideoGate(), None
         kept: dict[str, Consumer] = {}
@@ -155,11 +156,11 @@ class Viewer:
         voices = 0
         for consumer in self.consumers.values():
             producer = consumer.producer
-            if producer is None or not self.connected:
+            if producer is None:
                 consumer.aim(None, now_ns)
             elif consumer.section.kind is Kind.AUDIO:
-                consumer.aim(0, now_ns)
-                voices += 1
+                consumer.aim(0 if self.connected else None, now_ns)
+                voices += self.connected
             elif self.gate.open and (height := self._height(producer)):
                 key = (producer.participant_id, producer.source.value)
                 videos[key] = consumer
@@ -168,11 +169,24 @@ class Viewer:
                 consumer.aim(None, now_ns)
         self.voices = voices
         chosen = allocate(wishes, self.downlink.bps)
+        if not self.connected:
+            self._anticipate(videos, chosen, now_ns)
+            return
         self.starved = any(chosen[w.key] is None and any(layer.active for layer in w.layers) for w in wishes)
         before_bps = sum(wish.layers[wish.current].bps for wish in wishes if wish.current is not None)
         for wish in wishes:
             self._aim(videos[wish.key], wish, chosen[wish.key], before_bps, now_ns)
         self._resized.clear()
+
+    def _anticipate(self, videos: Mapping[Key, Consumer], chosen: Mapping[Key, int | None], now_ns: int) -> None:
+        """The path is still being agreed. The key frames it will begin with are asked for once, now: they wait in the
+        streams' caches (`Consumer.aim`), so that the first picture does not have to wait for them."""
+        for key, consumer in videos.items():
+            index, producer = chosen[key], consumer.producer
+            if self._anticipating and index is not None and producer is not None:
+                producer.want_keyframe(producer.layers[index].stream, new_viewer=True)
+            consumer.aim(None, now_ns)
+        self._anticipating = self._anticipating and not videos
 
     def _height(self, producer: Producer) -> int:
         if self._demands is None:

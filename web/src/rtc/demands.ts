@@ -27,7 +27,7 @@ export class Demands {
     this.shown.set(key, { seat, source, element, width: box.width, height: box.height });
     this.keys.set(element, key);
     this.observer?.observe(element);
-    this.soon();
+    this.soon(0); // somebody waits for this picture
   }
 
   hide(key: string): void {
@@ -45,10 +45,12 @@ export class Demands {
     this.soon();
   }
 
-  /** After a (re)join the server knows nothing: tell all again, at once. */
+  /** After a (re)join the server knows nothing: tell all again, at once. Before anything is on the page, its own guess is
+   * better than "nothing is shown". */
   resend(): void {
     this.last = null;
-    this.flush();
+    if (this.shown.size > 0 || this.pageHidden) this.flush();
+    else this.soon();
   }
 
   close(): void {
@@ -81,9 +83,9 @@ export class Demands {
     this.soon();
   }
 
-  private soon(): void {
+  private soon(quiet = QUIET): void {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.flush(), QUIET);
+    this.timer = setTimeout(() => this.flush(), quiet);
   }
 
   private flush(): void {

@@ -82,6 +82,27 @@ describe("demands", () => {
     demands.close();
     vi.unstubAllGlobals();
   });
+
+  it("tells a new picture at once, and nothing before there is one: the server's own guess is better than none", () => {
+    vi.useFakeTimers();
+    vi.stubGlobal("ResizeObserver", undefined);
+    vi.stubGlobal("devicePixelRatio", 1);
+    const sent: Demand[][] = [];
+    const demands = new Demands((next) => sent.push(next));
+    demands.resend();
+    vi.advanceTimersByTime(20);
+    expect(sent).toHaveLength(0);
+    demands.show("a", "s1", "camera", element(100, 50));
+    vi.advanceTimersByTime(0);
+    expect(sent).toHaveLength(1);
+    demands.hide("a");
+    vi.advanceTimersByTime(100);
+    expect(sent).toHaveLength(1);
+    vi.advanceTimersByTime(100);
+    expect(sent.at(-1)).toEqual([]);
+    demands.close();
+    vi.unstubAllGlobals();
+  });
 });
 
 describe("devices", () => {
