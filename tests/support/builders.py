@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from clinic import booking, notes, panels, registration, visit
+from audit.events import EventCode
+from audit.transaction import AuditEvent
+from clinic import attesting, booking, filings, notes, panels, registration, visit
 from clinic.actor import Actor
 from clinic.booking import Booked, NewConsult, NewEvidence, NewGuest
 from clinic.consult import Consult, ConsultKind, Seat
+from clinic.facts import FilingKind
 from clinic.panel import Adoption, Invitation
 from clinic.people import IdentityLevel, Institution, Patient, Role, Staff
 from consent import desk, templates
@@ -37,6 +40,18 @@ class FakeSealer:
 
     def holds(self, institution_id: str, digest: str, jws: str) -> bool:
         return jws.startswith(f"seal.{institution_id}.{digest}.")
+
+
+class FakeLocker:
+    """Locks by naming the row; opens only what it locked for that row."""
+
+    async def lock(self, institution_id: str, consult_id: str, row_id: str, text: str) -> str:
+        return f"locked:{row_id}:{text[::-1]}"
+
+    async def unlock(self, institution_id: str, consult_id: str, row_id: str, sealed: str) -> str:
+        prefix = f"locked:{row_id}:"
+        assert sealed.startswith(prefix)
+        return sealed.removeprefix(prefix)[::-1]
 
 
 class Broken(Exception):
@@ -164,6 +179,8 @@ class World:
                 await registration.create_staff(tx, staff(world.partner.id, f"expert{n}", (Role.EXPERT,)), there)
                 for n in (1, 2)
             ]
+            for member in (world.doctor, world.clinic_doctor):
+                await filings.file_practice(tx, member.id, filing(), world.system)
             world.patient = await registration.create_patient(tx, patient(world.home.id), world.system)
             await templates.publish(tx, world.home.id, world.system)
         return world
@@ -183,7 +200,18 @@ class World:
             "evidence": (evidence(now.date() - timedelta(days=20)),),
         }
         async with self.db.begin() as tx:
-            return await booking.book(tx, NewConsult(**{**values, **changes}), self.system)
+            booked = await booking.book(tx, NewConsult(**{**values, **changes}), self.system)
+        await self.ready(booked.consult)
+        return booked
+
+    async def ready(self, consult: Consult) -> None:
+        """What a doctor does before the first patient: sign in, and attest the follow-up when there is a proof."""
+        async with self.db.begin() as tx:
+            doctor = await tx.staff.get(consult.doctor_id)
+            proofs = await tx.follow_up_evidence.find(consult_id=consult.id)
+            await prove(tx, doctor)
+            if proofs and consult.kind is ConsultKind.FOLLOW_UP:
+                await attesting.attest(tx, self.sealer, consult.id, proofs[0].id, "高血压", Actor.staff(doctor))
 
     async def book_panel(self) -> Booked:
         """An expert consult, nobody asked yet."""
@@ -220,6 +248,12 @@ class World:
             return (await visit.enter(tx, seat.id)).seat
 
     async def admit(self, seat: Seat) -> Seat:
+        """By the doctor, who proves who they are when that was too long ago."""
+        async with self.db.begin() as tx:
+            consult = await tx.consults.get(seat.consult_id)
+            proven = await tx.authentications.find(id=consult.doctor_id)
+            if not proven or tx.now - proven[0].at > timedelta(minutes=10):
+                await prove(tx, await tx.staff.get(consult.doctor_id))
         async with self.db.begin() as tx:
             consult = await tx.consults.get(seat.consult_id)
             by = Actor.staff(await tx.staff.get(consult.doctor_id))
@@ -286,9 +320,6 @@ class World:
         self, consult: Consult, seats: tuple[Seat, ...], keyring: FakeKeyRing, blobs: FakeBlobs
     ) -> Recording:
         """A sealed recording of the consult, one segment per seat, as the recorder would leave it."""
-        from audit.events import EventCode
-        from audit.transaction import AuditEvent
-
         now = self.clock()
         recording_id, key_id = uuid4().hex, uuid4().hex
         await keyring.create(consult.institution_id, key_id)
@@ -340,6 +371,17 @@ def staff(institution_id: str, login: str, roles: tuple[Role, ...], **changes: A
             "verified_until": date(2045, 12, 31),
         }
     return registration.NewStaff(**{**values, "institution_id": institution_id, "login": login, **changes})
+
+
+def filing(**changes: Any) -> filings.NewFiling:
+    values: dict[str, Any] = {"kind": FilingKind.REGISTERED, "number": "BA-1", "valid_from": date(2015, 7, 1)}
+    return filings.NewFiling(**{**values, **changes})
+
+
+async def prove(tx: Any, member: Staff) -> None:
+    """The member of staff signs in, now."""
+    await attesting.authenticated(tx, member, "login")
+    await tx.append(AuditEvent(EventCode.AUTH_LOGIN, member.institution_id, member.id, subject_id=member.id))
 
 
 def patient(institution_id: str, **changes: Any) -> registration.NewPatient:
