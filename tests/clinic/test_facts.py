@@ -11,22 +11,30 @@ from clinic import attesting, booking, filings, guardians, registration, safety,
 from clinic.actor import Actor
 from clinic.consult import ConsultKind
 from clinic.errors import IllegalMove, InvalidInput, NotPermitted
+from clinic.facts import Attestation
 from clinic.people import Role
 from clinic.rejudging import record_change, rejudge
 from clinic.safety import Place
-from tests.support.builders import CARDIOLOGY, FakeLocker, World, filing
+from tests.support.builders import CARDIOLOGY, World
 from tests.support.clock import START
+from tests.support.proofs import FakeLocker, filing, prove
 
 TODAY = START.date()
 DAY = timedelta(days=1)
-Act = Callable[[Any], Awaitable[Any]]
+Act = Callable[..., Awaitable[Any]]
 PLACE = Place("某路 1 号", "张丽", "139 0000 0000")
 
 
-async def refused(world: World, error: type[Exception], act: Act) -> None:
+async def refused(world: World, error: type[Exception], act: Act, *args: Any) -> None:
+    """`act(tx, *args)` raises."""
     with pytest.raises(error):
         async with world.db.begin() as tx:
-            await act(tx)
+            await act(tx, *args)
+
+
+async def _signed(tx: Any, act: Act, *args: Any) -> Attestation:
+    word: Attestation = await act(tx, *args)
+    return word
 
 
 async def test_filings_are_recorded_and_revoked_by_the_administrator(world: World) -> None:
@@ -35,11 +43,11 @@ async def test_filings_are_recorded_and_revoked_by_the_administrator(world: Worl
         row = await filings.file_practice(tx, world.doctor.id, filing(valid_to=TODAY), by)
         assert (await filings.revoke_filing(tx, row.id, by)).revoked_at == START
     assert world.db.codes()[-2:] == ["practice.filed", "practice.revoked"]
-    await refused(world, IllegalMove, lambda tx: filings.revoke_filing(tx, row.id, by))
+    await refused(world, IllegalMove, filings.revoke_filing, row.id, by)
     wrong = filing(valid_from=TODAY, valid_to=TODAY - DAY)
-    await refused(world, InvalidInput, lambda tx: filings.file_practice(tx, world.doctor.id, wrong, by))
+    await refused(world, InvalidInput, filings.file_practice, world.doctor.id, wrong, by)
     for actor, error in ((Actor.staff(world.doctor), NotPermitted), (Actor.staff(world.experts[0]), MissingRow)):
-        await refused(world, error, lambda tx, actor=actor: filings.file_practice(tx, world.doctor.id, filing(), actor))
+        await refused(world, error, filings.file_practice, world.doctor.id, filing(), actor)
 
 
 async def test_shifts_are_planned_for_verified_doctors(world: World) -> None:
@@ -47,7 +55,7 @@ async def test_shifts_are_planned_for_verified_doctors(world: World) -> None:
     async with world.db.begin() as tx:
         shift = await filings.plan_shift(tx, world.doctor.id, CARDIOLOGY, START, ends, by)
         assert (await filings.cancel_shift(tx, shift.id, by)).cancelled_at == START
-    await refused(world, IllegalMove, lambda tx: filings.cancel_shift(tx, shift.id, by))
+    await refused(world, IllegalMove, filings.cancel_shift, shift.id, by)
     for starts_at, ends_at, who in (
         (START, START, world.doctor),
         (START, START + timedelta(days=3), world.doctor),
@@ -58,11 +66,16 @@ async def test_shifts_are_planned_for_verified_doctors(world: World) -> None:
         await refused(
             world,
             InvalidInput,
-            lambda tx, s=starts_at, e=ends_at, w=who: filings.plan_shift(tx, w.id, CARDIOLOGY, s, e, by),
+            filings.plan_shift,
+            who.id,
+            CARDIOLOGY,
+            starts_at,
+            ends_at,
+            by,
         )
     async with world.db.begin() as tx:
         await registration.change_staff(tx, world.doctor.id, {"verified_until": TODAY - DAY}, world.system)
-    await refused(world, InvalidInput, lambda tx: filings.plan_shift(tx, world.doctor.id, CARDIOLOGY, START, ends, by))
+    await refused(world, InvalidInput, filings.plan_shift, world.doctor.id, CARDIOLOGY, START, ends, by)
 
 
 async def test_guardians_and_agreements_are_kept_by_the_desk(world: World) -> None:
@@ -74,21 +87,21 @@ async def test_guardians_and_agreements_are_kept_by_the_desk(world: World) -> No
         agreement = await guardians.record_agreement(tx, world.patient.id, deal, by)
         assert (await guardians.end_guardianship(tx, guardian.id, by)).ended_at == START
         assert (await guardians.end_agreement(tx, agreement.id, by)).ended_at == START
-    await refused(world, IllegalMove, lambda tx: guardians.end_guardianship(tx, guardian.id, by))
-    await refused(world, IllegalMove, lambda tx: guardians.end_agreement(tx, agreement.id, by))
+    await refused(world, IllegalMove, guardians.end_guardianship, guardian.id, by)
+    await refused(world, IllegalMove, guardians.end_agreement, agreement.id, by)
     for new in (
         guardians.NewGuardian("张母", "母亲", "a friend said so", "x"),
         guardians.NewGuardian("张母", "母亲", "court_order", ""),
     ):
-        await refused(world, InvalidInput, lambda tx, new=new: guardians.record_guardian(tx, world.patient.id, new, by))
-    for deal, error in (
+        await refused(world, InvalidInput, guardians.record_guardian, world.patient.id, new, by)
+    for wrong, error in (
         (guardians.NewAgreement(world.experts[0].id, "J", TODAY, TODAY), MissingRow),
         (guardians.NewAgreement(world.nurse.id, "J", TODAY, TODAY), InvalidInput),
         (guardians.NewAgreement(world.doctor.id, "J", TODAY, TODAY - DAY), InvalidInput),
     ):
-        await refused(world, error, lambda tx, deal=deal: guardians.record_agreement(tx, world.patient.id, deal, by))
-    for actor, error in ((Actor.staff(world.admin), NotPermitted), (Actor.staff(world.experts[0]), MissingRow)):
-        await refused(world, error, lambda tx, a=actor: guardians.record_guardian(tx, world.patient.id, mother, a))
+        await refused(world, error, guardians.record_agreement, world.patient.id, wrong, by)
+    for actor, because in ((Actor.staff(world.admin), NotPermitted), (Actor.staff(world.experts[0]), MissingRow)):
+        await refused(world, because, guardians.record_guardian, world.patient.id, mother, actor)
 
 
 async def test_only_the_doctor_of_the_visit_attests_and_only_what_is_there(world: World) -> None:
@@ -98,25 +111,23 @@ async def test_only_the_doctor_of_the_visit_attests_and_only_what_is_there(world
         proof = (await tx.follow_up_evidence.find(consult_id=booked.consult.id))[0]
         foreign = (await tx.follow_up_evidence.find(consult_id=other.consult.id))[0]
 
-    def attest(evidence_id: str, who: Actor, diagnosis: str = "高血压", consult_id: str = "") -> Act:
-        return lambda tx: attesting.attest(
-            tx, world.sealer, consult_id or booked.consult.id, evidence_id, diagnosis, who
-        )
+    def attest(evidence_id: str, who: Actor, diagnosis: str = "高血压", consult_id: str = "") -> tuple[Any, ...]:
+        return attesting.attest, world.sealer, consult_id or booked.consult.id, evidence_id, diagnosis, who
 
     async with world.db.begin() as tx:
-        word = await attest(proof.id, by)(tx)
+        word = await _signed(tx, *attest(proof.id, by))
     document = attesting.attestation_document(word)
     assert (document["diagnosis"], document["visited_on"]) == ("高血压", word.visited_on)
     assert world.sealer.sealed[-1][1] == world.db.events[-1].public["document"]
-    await refused(world, MissingRow, attest(foreign.id, by))
-    await refused(world, InvalidInput, attest(proof.id, by, " "))
-    await refused(world, NotPermitted, attest(proof.id, Actor.staff(world.clinic_doctor)))
-    await refused(world, NotPermitted, attest(proof.id, Actor.seated(booked.patient_seat)))
+    await refused(world, MissingRow, *attest(foreign.id, by))
+    await refused(world, InvalidInput, *attest(proof.id, by, " "))
+    await refused(world, NotPermitted, *attest(proof.id, Actor.staff(world.clinic_doctor)))
+    await refused(world, NotPermitted, *attest(proof.id, Actor.seated(booked.patient_seat)))
     advice = await world.book(kind=ConsultKind.ADVICE, evidence=())
-    await refused(world, IllegalMove, attest(proof.id, by, consult_id=advice.consult.id))
+    await refused(world, IllegalMove, *attest(proof.id, by, consult_id=advice.consult.id))
     async with world.db.begin() as tx:
         await booking.cancel(tx, booked.consult.id, by, "other")
-    await refused(world, IllegalMove, attest(proof.id, by))
+    await refused(world, IllegalMove, *attest(proof.id, by))
 
 
 async def test_a_nurse_in_the_room_does_not_attest_for_the_doctor(world: World) -> None:
@@ -126,7 +137,12 @@ async def test_a_nurse_in_the_room_does_not_attest_for_the_doctor(world: World) 
     await refused(
         world,
         NotPermitted,
-        lambda tx: attesting.attest(tx, world.sealer, booked.consult.id, "x", "高血压", Actor.seated(seats[0])),
+        attesting.attest,
+        world.sealer,
+        booked.consult.id,
+        "x",
+        "高血压",
+        Actor.seated(seats[0]),
     )
 
 
@@ -147,12 +163,19 @@ async def test_whereabouts_are_encrypted_read_by_those_who_treat_and_each_readin
         await refused(
             world,
             InvalidInput,
-            lambda tx, place=place: safety.tell_whereabouts(tx, locker, booked.consult.id, place, doctor),
+            safety.tell_whereabouts,
+            locker,
+            booked.consult.id,
+            place,
+            doctor,
         )
     await refused(
         world,
         NotPermitted,
-        lambda tx: safety.read_whereabouts(tx, locker, booked.consult.id, Actor.staff(world.admin)),
+        safety.read_whereabouts,
+        locker,
+        booked.consult.id,
+        Actor.staff(world.admin),
     )
 
 
@@ -161,15 +184,13 @@ async def test_whereabouts_belong_to_an_open_consult(world: World) -> None:
     doctor = Actor.staff(world.doctor)
     async with world.db.begin() as tx:
         await visit.conclude(tx, running.id, doctor)
-    await refused(world, IllegalMove, lambda tx: safety.tell_whereabouts(tx, FakeLocker(), running.id, PLACE, doctor))
+    await refused(world, IllegalMove, safety.tell_whereabouts, FakeLocker(), running.id, PLACE, doctor)
 
 
 async def test_the_last_authentication_counts(world: World) -> None:
     await world.ready((await world.book()).consult)
     world.clock.advance(60)
     async with world.db.begin() as tx:
-        from tests.support.builders import prove
-
         await prove(tx, world.doctor)
         rows = await tx.authentications.find(id=world.doctor.id)
     assert [row.at for row in rows] == [world.clock()]
@@ -207,8 +228,9 @@ async def test_a_province_is_two_digits(world: World) -> None:
         await refused(
             world,
             InvalidInput,
-            lambda tx, wrong=wrong: registration.change_institution(
-                tx, world.home.id, {"province": wrong}, world.system
-            ),
+            registration.change_institution,
+            world.home.id,
+            {"province": wrong},
+            world.system,
         )
     assert Role.ATTENDING in world.doctor.roles

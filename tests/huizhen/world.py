@@ -23,8 +23,8 @@ from huizhen.demo_data import signature_png
 from huizhen.settings import Settings
 from huizhen.store import migrate
 from huizhen.wiring import Parts, build
-from tests.support.builders import filing
 from tests.support.clock import FakeClock
+from tests.support.proofs import filing
 
 PASSWORD = "correct horse 7"
 CARDIOLOGY = "03.04"

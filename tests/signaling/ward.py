@@ -15,11 +15,11 @@ from consent.records import ConsentAction, ConsentRecord, Purpose, SignerCapacit
 from signaling import consenting, upkeep
 from signaling.live import Live
 from signaling.ports import InviteLink
-from tests.support.builders import filing, prove
 from tests.support.clock import START, FakeClock
 from tests.support.fake_media import FakeMedia, FakeRoom
 from tests.support.fake_recorder import FakeRecorder
 from tests.support.memory import MemoryDatabase
+from tests.support.proofs import filing, prove
 from tests.support.session_client import SessionClient
 
 FAR = date(2030, 1, 1)

@@ -13,7 +13,6 @@ from clinic import attesting, booking, filings, notes, panels, registration, vis
 from clinic.actor import Actor
 from clinic.booking import Booked, NewConsult, NewEvidence, NewGuest
 from clinic.consult import Consult, ConsultKind, Seat
-from clinic.facts import FilingKind
 from clinic.panel import Adoption, Invitation
 from clinic.people import IdentityLevel, Institution, Patient, Role, Staff
 from consent import desk, templates
@@ -22,6 +21,7 @@ from consent.signing import PNG, Signing
 from recording.records import Recording, RecordingState, Segment, Track
 from tests.support.clock import FakeClock
 from tests.support.memory import MemoryDatabase
+from tests.support.proofs import filing, prove
 
 CARDIOLOGY = "03.04"
 STROKES = (((10, 10, 0), (20, 12, 16), (30, 15, 33)), ((40, 10, 200), (44, 30, 240)))
@@ -40,18 +40,6 @@ class FakeSealer:
 
     def holds(self, institution_id: str, digest: str, jws: str) -> bool:
         return jws.startswith(f"seal.{institution_id}.{digest}.")
-
-
-class FakeLocker:
-    """Locks by naming the row; opens only what it locked for that row."""
-
-    async def lock(self, institution_id: str, consult_id: str, row_id: str, text: str) -> str:
-        return f"locked:{row_id}:{text[::-1]}"
-
-    async def unlock(self, institution_id: str, consult_id: str, row_id: str, sealed: str) -> str:
-        prefix = f"locked:{row_id}:"
-        assert sealed.startswith(prefix)
-        return sealed.removeprefix(prefix)[::-1]
 
 
 class Broken(Exception):
@@ -371,17 +359,6 @@ def staff(institution_id: str, login: str, roles: tuple[Role, ...], **changes: A
             "verified_until": date(2045, 12, 31),
         }
     return registration.NewStaff(**{**values, "institution_id": institution_id, "login": login, **changes})
-
-
-def filing(**changes: Any) -> filings.NewFiling:
-    values: dict[str, Any] = {"kind": FilingKind.REGISTERED, "number": "BA-1", "valid_from": date(2015, 7, 1)}
-    return filings.NewFiling(**{**values, **changes})
-
-
-async def prove(tx: Any, member: Staff) -> None:
-    """The member of staff signs in, now."""
-    await attesting.authenticated(tx, member, "login")
-    await tx.append(AuditEvent(EventCode.AUTH_LOGIN, member.institution_id, member.id, subject_id=member.id))
 
 
 def patient(institution_id: str, **changes: Any) -> registration.NewPatient:
