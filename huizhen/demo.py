@@ -188,6 +188,7 @@ class Demo:
                 evidence=self._evidence(which, now),
             )
             doctor = await self._doctor(tx, new.doctor_id)
+            await self._filed(tx, login, doctor)
             booked = await booking.book(tx, new, doctor)
             await filings.plan_shift(
                 tx, doctor.id, CARDIOLOGY, new.starts_at, new.ends_at + _OVERTIME, Actor.system(doctor.institution_id)
@@ -197,6 +198,14 @@ class Demo:
                     tx, self._parts.services.sealer, booked.consult.id, proof.id, proof.diagnosis, doctor
                 )
         return booked.consult
+
+    @staticmethod
+    async def _filed(tx: StoreTransaction, login: str, doctor: Actor) -> None:
+        """A directory from before filings were asked for (CN-05) gets them now."""
+        if await tx.practice_filings.find(staff_id=doctor.id):
+            return
+        person = next(each for house in HOUSES for each in house.people if each.login == login)
+        await filings.file_practice(tx, doctor.id, demo_data.filing(person), Actor.system(doctor.institution_id))
 
     @staticmethod
     def _evidence(which: str, now: datetime) -> tuple[booking.NewEvidence, ...]:
