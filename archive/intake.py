@@ -105,7 +105,7 @@ async def _classes(tx: ArchiveTransaction, consult: Consult) -> list[str]:
     classes = []
     if consult.opened_at is not None or await tx.follow_up_evidence.find(consult_id=consult.id):
         classes.append(EMR)
-    if await tx.chat_messages.find(consult_id=consult.id):
+    if await tx.chat_messages.find(consult_id=consult.id) or await tx.whereabouts.find(consult_id=consult.id):
         classes.append(PROCESS_TEXT)
     if await tx.consent_records.find(consult_id=consult.id):
         classes.append(CONSENT)

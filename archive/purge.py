@@ -253,11 +253,12 @@ async def _erase(tx: ArchiveTransaction, record: RetainedRecord) -> Mapping[str,
     """Remove the rows of a text class. A recording's rows stay: digests without content are evidence."""
     tables: dict[str, tuple[tuple[str, Repository[Any]], ...]] = {
         PROCESS_AV: (),
-        PROCESS_TEXT: (("chat_messages", tx.chat_messages),),
+        PROCESS_TEXT: (("chat_messages", tx.chat_messages), ("whereabouts", tx.whereabouts)),
         CONSENT: (("consent_records", tx.consent_records),),
         EMR: (
             ("visit_notes", tx.visit_notes),
             ("follow_up_evidence", tx.follow_up_evidence),
+            ("attestations", tx.attestations),
             ("cases", tx.cases),
             ("opinions", tx.opinions),
             ("decision_notes", tx.decision_notes),

@@ -24,6 +24,18 @@ class EventCode(StrEnum):
     PATIENT_CHANGED = "admin.patient_changed"
     POLICY_CHANGED = "policy.changed"
     TEMPLATE_PUBLISHED = "consent.template_published"
+    # what the gates rest on
+    PRACTICE_FILED = "practice.filed"
+    PRACTICE_REVOKED = "practice.revoked"
+    SHIFT_PLANNED = "roster.planned"
+    SHIFT_CANCELLED = "roster.cancelled"
+    GUARDIAN_RECORDED = "guardian.recorded"
+    GUARDIAN_ENDED = "guardian.ended"
+    AGREEMENT_RECORDED = "agreement.recorded"
+    AGREEMENT_ENDED = "agreement.ended"
+    ATTESTED = "visit.attested"
+    WHEREABOUTS_TOLD = "visit.whereabouts"
+    WHEREABOUTS_READ = "view.whereabouts"
     # the consult
     CONSULT_BOOKED = "visit.booked"
     CONSULT_MOVED = "visit.moved"

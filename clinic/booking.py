@@ -7,13 +7,14 @@ from uuid import uuid4
 from audit.errors import MissingRow
 from audit.events import EventCode
 from audit.transaction import AuditEvent
-from clinic import checks, rulebook
+from clinic import checks
 from clinic.access import authorise
 from clinic.actor import Actor
-from clinic.admission import Admission, AdmissionFacts, Stage, judge
+from clinic.admission import Admission, Stage, judge, people_facts
 from clinic.calendar import local_date
 from clinic.consult import Consult, ConsultKind, ConsultStatus, FollowUpEvidence, Seat, SeatState
 from clinic.errors import AdmissionRefused, IllegalMove, InvalidInput
+from clinic.overlays import rules_for
 from clinic.people import GUESTS, Patient, Role, Staff
 from clinic.roles import Action, Place, require
 from clinic.rulebook import RuleSet
@@ -21,7 +22,6 @@ from clinic.transaction import ClinicTransaction
 
 LONGEST = timedelta(days=2)
 MOST_GUESTS = 6
-LEADING = {ConsultKind.FOLLOW_UP: Role.ATTENDING, ConsultKind.EXPERT_CONSULT: Role.INVITING}
 CANCEL_CODES = ("patient_asked", "doctor_unavailable", "institution_closed", "booked_by_mistake", "other")
 
 
@@ -65,7 +65,7 @@ class Booked:
 
 
 async def book(tx: ClinicTransaction, new: NewConsult, actor: Actor, rules: RuleSet | None = None) -> Booked:
-    """A consult with the doctor's and the patient's seats, judged now (CN-01, 02, 03, 06) and again at the door.
+    """A consult with the doctor's and the patient's seats, judged now (`Stage.BOOKING`) and again at the door.
 
     Raises AdmissionRefused, InvalidInput, NotPermitted, MissingRow.
     """
@@ -74,15 +74,15 @@ async def book(tx: ClinicTransaction, new: NewConsult, actor: Actor, rules: Rule
     if actor.institution_id != home or patient.institution_id != home:
         raise MissingRow("staff" if actor.institution_id != home else "patients")
     require(actor, Action.BOOK, Place(home, owners=frozenset({patient.id})))
-    if LEADING[new.kind] not in doctor.roles:
+    rules = rules or rules_for(await tx.institutions.get(home), tx.now)
+    leading = rules.kinds[new.kind].leading
+    if leading not in doctor.roles:
         raise InvalidInput("doctor_id", "does not lead this kind of consult")
     consult = _consult(new, home, actor.id, tx.now)
-    institution = await tx.institutions.get(home)
-    rules = rules or rulebook.in_force(local_date(tx.now, institution.time_zone))
-    verdict = judge(AdmissionFacts(consult, institution, doctor, patient), rules, tx.now, Stage.BOOKING)
+    verdict = judge(await people_facts(tx, consult), rules, tx.now, Stage.BOOKING)
     if not verdict.allowed:
         raise AdmissionRefused(verdict.codes)
-    doctor_seat = _seat(consult, LEADING[new.kind], doctor, actor.id, tx.now)
+    doctor_seat = _seat(consult, leading, doctor, actor.id, tx.now)
     patient_seat = _seat(consult, Role.PATIENT, patient, actor.id, tx.now)
     await tx.consults.add(consult)
     await tx.seats.add(doctor_seat)

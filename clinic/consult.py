@@ -9,8 +9,17 @@ from clinic.people import Role
 
 
 class ConsultKind(StrEnum):
+    """Which gates apply to a kind, who leads it and what closes it is data (clinic/rules)."""
+
     FOLLOW_UP = "follow_up"  # 复诊
     EXPERT_CONSULT = "expert_consult"  # 远程会诊
+    ADVICE = "advice"  # 咨询: no diagnosis, no prescription
+    REMOTE_DIAGNOSIS = "remote_diagnosis"  # 远程诊断 (images, ECG, pathology)
+    FAMILY_DOCTOR = "family_doctor"  # 家庭医生签约服务
+
+
+# Kinds with experts of another institution; the rule set says the same of them (`panel`), a test compares.
+PANELS = frozenset({ConsultKind.EXPERT_CONSULT, ConsultKind.REMOTE_DIAGNOSIS})
 
 
 class ConsultStatus(StrEnum):

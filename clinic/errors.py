@@ -49,6 +49,22 @@ class Unsigned(ClinicError):
     code = "visit.unsigned"
 
 
+class DiagnosisNotAllowed(ClinicError):
+    """This kind of consult gives advice only (CN-07): its note carries no diagnosis."""
+
+    code = "doc.no_diagnosis"
+
+
+class PrescriptionInText(ClinicError):
+    """A free text that tries to be a prescription (CN-11); `field` names it."""
+
+    code = "doc.prescribes"
+
+    def __init__(self, field: str) -> None:
+        super().__init__(field)
+        self.field = field
+
+
 class AlreadySigned(ClinicError):
     code = "doc.already_signed"
 

@@ -8,15 +8,16 @@ from uuid import uuid4
 from audit.errors import MissingRow
 from audit.events import EventCode
 from audit.transaction import AuditEvent
-from clinic import checks, rulebook
+from clinic import checks
 from clinic.access import authorise
 from clinic.actor import Actor
 from clinic.admission import expert_refusals
 from clinic.calendar import local_date
-from clinic.consult import Consult, ConsultKind, Seat, SeatState
+from clinic.consult import PANELS, Consult, ConsultKind, Seat, SeatState
 from clinic.documents import Sealer, canonical, digest, sealed
 from clinic.errors import AdmissionRefused, AlreadySigned, IllegalMove, InvalidInput, Unsigned
 from clinic.notes import require_writable
+from clinic.overlays import rules_for
 from clinic.panel import Adoption, Case, DecisionNote, Invitation, InvitationState, Opinion
 from clinic.people import Role, Staff
 from clinic.roles import Action, Place, require
@@ -24,6 +25,7 @@ from clinic.transaction import ClinicTransaction
 
 MOST_EXPERTS = 7
 LIABILITY_MODES = ("inviting", "shared")
+_LIABLE = {ConsultKind.EXPERT_CONSULT: "inviting", ConsultKind.REMOTE_DIAGNOSIS: "shared"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class NewCase:
     summary: str
     wanted_specialty: str
     chair_id: str | None = None
-    liability_mode: str = "inviting"
+    liability_mode: str = ""  # "" = what the kind says (rules 1.3: both sides answer for a remote diagnosis)
 
 
 async def request_case(
@@ -46,7 +48,7 @@ async def request_case(
     """Ask the experts. Raises AdmissionRefused (an expert may not), InvalidInput, IllegalMove, MissingRow."""
     consult = await tx.consults.get(consult_id)
     await authorise(tx, by, Action.REQUEST_CASE, consult)
-    if consult.kind is not ConsultKind.EXPERT_CONSULT or not consult.media_open:
+    if consult.kind not in PANELS or not consult.media_open:
         raise IllegalMove("no experts can be asked to this consult")
     if await tx.cases.find(consult_id=consult_id):
         raise IllegalMove("asked already")
@@ -60,7 +62,7 @@ async def request_case(
         aim=checks.text("aim", new.aim, 1000),
         summary=checks.text("summary", new.summary, 8000),
         wanted_specialty=checks.text("wanted_specialty", new.wanted_specialty, 100),
-        liability_mode=checks.one_of("liability_mode", new.liability_mode, LIABILITY_MODES),
+        liability_mode=checks.one_of("liability_mode", new.liability_mode or _LIABLE[consult.kind], LIABILITY_MODES),
         requested_by=by.id,
         requested_at=tx.now,
     )
@@ -81,8 +83,7 @@ async def _experts(tx: ClinicTransaction, consult: Consult, new: NewCase) -> lis
     if new.chair_id is not None and new.chair_id not in new.expert_ids:
         raise InvalidInput("chair_id", "not among the experts")
     home = await tx.institutions.get(new.invited_institution_id)
-    today = local_date(tx.now, home.time_zone)
-    rules = rulebook.in_force(today)
+    today, rules = local_date(tx.now, home.time_zone), rules_for(home, tx.now)
     experts = [await tx.staff.get(expert_id) for expert_id in new.expert_ids]
     for expert in experts:
         if expert.institution_id != home.id:
@@ -253,11 +254,12 @@ async def sign_decision(tx: ClinicTransaction, sealer: Sealer, consult_id: str, 
     return decision
 
 
-async def unsigned_panel(tx: ClinicTransaction, consult: Consult) -> tuple[str, ...]:
-    """What an expert consult still lacks before it may close: "opinion", "decision"."""
+async def unsigned_panel(tx: ClinicTransaction, consult: Consult, closing: Sequence[str]) -> tuple[str, ...]:
+    """Which of the papers "opinion" and "decision" the kind closes with nobody has signed yet."""
+    missing = await _unsigned_opinions(tx, consult) if "opinion" in closing else ()
     decisions = await tx.decision_notes.find(consult_id=consult.id)
-    decided = any(decision.signed_at for decision in decisions)
-    return (*await _unsigned_opinions(tx, consult), *(() if decided else ("decision",)))
+    decided = "decision" not in closing or any(decision.signed_at for decision in decisions)
+    return (*missing, *(() if decided else ("decision",)))
 
 
 async def _unsigned_opinions(tx: ClinicTransaction, consult: Consult) -> tuple[str, ...]:
@@ -273,13 +275,14 @@ async def joint_report(tx: ClinicTransaction, consult_id: str, by: Actor) -> dic
     consult = await tx.consults.get(consult_id)
     await authorise(tx, by, Action.SEE_CHART, consult)
     _expert_consult(consult)
-    if missing := await unsigned_panel(tx, consult):
+    rules = rules_for(await tx.institutions.get(consult.institution_id), tx.now)
+    if missing := await unsigned_panel(tx, consult, rules.kinds[consult.kind].closing):
         raise Unsigned(",".join(missing))
     case = (await tx.cases.find(consult_id=consult_id))[0]
     chairs = {row.expert_id for row in await tx.invitations.find(consult_id=consult_id) if row.chair}
     opinions = [row for row in await tx.opinions.find(consult_id=consult_id) if row.signed_at]
     opinions.sort(key=lambda row: row.expert_id not in chairs)
-    decision = (await tx.decision_notes.find(consult_id=consult_id))[0]
+    decisions = [row for row in await tx.decision_notes.find(consult_id=consult_id) if row.signed_at]
     await tx.append(_event(EventCode.CHART_VIEWED, consult, by, case.id, {"part": "report"}))
     return {
         "type": "huizhen.joint-report",
@@ -296,7 +299,9 @@ async def joint_report(tx: ClinicTransaction, consult_id: str, by: Actor) -> dic
         "opinions": [
             {**opinion_document(row), "chair": row.expert_id in chairs, "signature": row.signature} for row in opinions
         ],
-        "decision": {**decision_document(decision, opinions), "signature": decision.signature},
+        "decision": {**decision_document(decisions[0], opinions), "signature": decisions[0].signature}
+        if decisions
+        else None,  # a remote diagnosis is the experts' word alone
     }
 
 
@@ -332,7 +337,7 @@ def decision_document(decision: DecisionNote, opinions: Sequence[Opinion]) -> di
 
 
 def _expert_consult(consult: Consult) -> None:
-    if consult.kind is not ConsultKind.EXPERT_CONSULT:
+    if consult.kind not in PANELS:
         raise IllegalMove("not an expert consult")
 
 

@@ -54,6 +54,7 @@ class Institution:
     recording_basis: str  # "consent" | "legal_duty"
     created_at: datetime
     name_en: str = ""
+    province: str | None = None  # two digits of GB/T 2260: which provincial overlay binds it
 
 
 @dataclass(frozen=True, slots=True)

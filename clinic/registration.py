@@ -18,6 +18,7 @@ from clinic.transaction import ClinicTransaction
 
 RECORDING_BASES = ("consent", "legal_duty")
 GENDERS = ("F", "M", "X")
+PROVINCES = tuple(f"{number:02}" for number in range(11, 100))  # the first two digits of GB/T 2260
 STAFF_ROLES = frozenset(Role) - {Role.PATIENT, Role.GUARDIAN, Role.FAMILY, Role.INTERPRETER, Role.SYSTEM}
 IDENTITY_METHODS = ("booking", "phone_otp", "id_match", "video_check", "clinic_check", "certificate")
 
@@ -35,6 +36,7 @@ class NewInstitution:
     time_zone: str = "Asia/Shanghai"
     recording_basis: str = "consent"
     name_en: str = ""
+    province: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ async def create_institution(tx: ClinicTransaction, new: NewInstitution, actor_i
         recording_basis=new.recording_basis,
         created_at=tx.now,
         name_en=new.name_en,
+        province=new.province,
     )
     _check_institution(institution)
     await tx.institutions.add(institution)
@@ -223,6 +226,8 @@ def _check_institution(institution: Institution) -> None:
     checks.not_empty("departments", institution.departments)
     checks.time_zone("time_zone", institution.time_zone)
     checks.one_of("recording_basis", institution.recording_basis, RECORDING_BASES)
+    if institution.province is not None:
+        checks.one_of("province", institution.province, PROVINCES)
 
 
 def _check_staff(staff: Staff) -> None:

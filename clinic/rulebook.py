@@ -1,28 +1,47 @@
-"""Rule sets as versioned data: each rule has its wording, its citation and its values; no constants in code."""
+"""Rule sets as versioned data: each rule has its wording, its citation and its values; no constants in code.
+
+A set also says of each kind of consult which gates it passes, who leads it, what closes it and what its papers may say.
+Provinces and dated notices lie over it: `clinic.overlays.rules_for` gives what binds an institution at a moment.
+"""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from clinic.consult import ConsultKind
 from clinic.errors import ClinicError
+from clinic.people import Role
 
 NEEDED: Mapping[str, tuple[str, ...]] = {
     "CN-01": (),
     "CN-02": (),
     "CN-03": ("minimum_years",),
+    "CN-04": ("step_up_minutes", "one_session"),
+    "CN-05": (),
     "CN-06": ("minimum_identity_level", "panel_identity_level"),
-    "CN-07": ("window_days",),
+    "CN-07": ("window_days", "attestation"),
+    "CN-08": (),
     "CN-09": (),
+    "CN-10": ("under_age", "proof"),
+    "CN-11": ("every_note",),
     "CN-12": (),
+    "CN-13": ("title",),
     "CN-14": ("process_years", "record_years"),
     "TM-01": (),
     "TM-02": ("minimum_years",),
     "HZ-01": ("early_minutes", "late_minutes", "idle_minutes"),
+    "HZ-02": ("required",),
+    "HZ-03": ("required",),
+    "HZ-04": ("on_camera",),
 }
+GATES = frozenset(NEEDED) - {"CN-09", "CN-11", "CN-14"}  # those bind papers and keeping, not the door
+CLOSING = ("note", "opinion", "decision")
+MAY = ("diagnose", "prescribe")
+STRICTER = ("more", "less")
 
 
 class RulesInvalid(ClinicError):
@@ -32,23 +51,57 @@ class RulesInvalid(ClinicError):
 
 
 @dataclass(frozen=True, slots=True)
+class Words:
+    zh: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
+    """`stricter`: which way a value may be changed by a province ("more", "less"); values not named are free."""
+
     id: str
     text: str
     text_en: str
     citation: str
     citation_en: str
     values: Mapping[str, int]
+    stricter: Mapping[str, str] = field(default_factory=dict)
+    codes: Mapping[str, Words] = field(default_factory=dict)  # coded reasons the rule knows (CN-09)
+
+
+@dataclass(frozen=True, slots=True)
+class KindRules:
+    """What a kind of consult asks for: rule ids of its gates in order, the leading role, the papers that close it."""
+
+    leading: Role
+    gates: tuple[str, ...]
+    closing: tuple[str, ...]
+    may: frozenset[str]
+    panel: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One overlay as it lies over the set: what it is called and what it rests on."""
+
+    version: str
+    kind: str  # "province" | "emergency"
+    title: Words
+    citation: Words
 
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
     id: str
-    version: str
+    version: str  # with overlays: all of them, joined by "+"
     jurisdiction: str
     effective_from: date
     effective_to: date | None  # the last day it is in force; None = until replaced
     rules: Mapping[str, Rule]
+    kinds: Mapping[ConsultKind, KindRules]
+    changed: Mapping[tuple[str, str], Layer] = field(default_factory=dict)  # (rule, value) -> where it came from
+    relaxed: Mapping[str, Layer] = field(default_factory=dict)  # gates a dated notice suspends (CN-08 d)
 
     def value(self, rule_id: str, name: str) -> int:
         return self.rules[rule_id].values[name]
@@ -56,54 +109,95 @@ class RuleSet:
     def in_force(self, on: date) -> bool:
         return self.effective_from <= on and (self.effective_to is None or on <= self.effective_to)
 
+    def layer(self, rule_id: str, name: str) -> str:
+        """The version of the layer a value came from."""
+        known = self.changed.get((rule_id, name))
+        return known.version if known is not None else self.version.partition("+")[0]
+
 
 def load(source: str) -> RuleSet:
     """Parse one rule file. Raises RulesInvalid naming the place."""
     try:
         data = json.loads(source)
-        rules = {rule_id: _rule(rule_id, body) for rule_id, body in data["rules"].items()}
         loaded = RuleSet(
-            id=_words(data, "id"),
-            version=_words(data, "version"),
-            jurisdiction=_words(data, "jurisdiction"),
+            id=_text(data, "id"),
+            version=_text(data, "version"),
+            jurisdiction=_text(data, "jurisdiction"),
             effective_from=date.fromisoformat(data["effective_from"]),
             effective_to=date.fromisoformat(data["effective_to"]) if data["effective_to"] else None,
-            rules=rules,
+            rules={rule_id: _rule(rule_id, body) for rule_id, body in data["rules"].items()},
+            kinds={ConsultKind(name): _kind(name, body) for name, body in data["kinds"].items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RulesInvalid(f"{type(error).__name__}: {error}") from error
-    for rule_id, names in NEEDED.items():
-        if rule_id not in rules:
-            raise RulesInvalid(f"{rule_id} missing")
-        if missing := [name for name in names if name not in rules[rule_id].values]:
-            raise RulesInvalid(f"{rule_id}: {', '.join(missing)} missing")
-    if loaded.effective_to is not None and loaded.effective_to < loaded.effective_from:
-        raise RulesInvalid("effective_to before effective_from")
+    _check(loaded)
     return loaded
 
 
+def _check(loaded: RuleSet) -> None:
+    for rule_id, names in NEEDED.items():
+        if rule_id not in loaded.rules:
+            raise RulesInvalid(f"{rule_id} missing")
+        if missing := [name for name in names if name not in loaded.rules[rule_id].values]:
+            raise RulesInvalid(f"{rule_id}: {', '.join(missing)} missing")
+    if not loaded.rules["CN-09"].codes:
+        raise RulesInvalid("CN-09: no reasons to end a visit")
+    if missing := [kind.value for kind in ConsultKind if kind not in loaded.kinds]:
+        raise RulesInvalid(f"kinds: {', '.join(missing)} missing")
+    if loaded.effective_to is not None and loaded.effective_to < loaded.effective_from:
+        raise RulesInvalid("effective_to before effective_from")
+
+
 def _rule(rule_id: str, body: Mapping[str, Any]) -> Rule:
-    values = body["values"]
-    if any(isinstance(value, bool) or not isinstance(value, int) or value < 0 for value in values.values()):
+    values, stricter = body["values"], body.get("stricter", {})
+    if not whole(values):
         raise RulesInvalid(f"{rule_id}: values are whole numbers, not negative")
+    if not set(stricter) <= set(values) or not set(stricter.values()) <= set(STRICTER):
+        raise RulesInvalid(f"{rule_id}: stricter names a value and says more or less")
     return Rule(
         rule_id,
-        _words(body["text"], "zh"),
-        _words(body["text"], "en"),
-        _words(body["citation"], "zh"),
-        _words(body["citation"], "en"),
+        _text(body["text"], "zh"),
+        _text(body["text"], "en"),
+        _text(body["citation"], "zh"),
+        _text(body["citation"], "en"),
         dict(values),
+        dict(stricter),
+        {code: words(each) for code, each in body.get("codes", {}).items()},
     )
 
 
-def _words(body: Mapping[str, Any], name: str) -> str:
+def _kind(name: str, body: Mapping[str, Any]) -> KindRules:
+    found = KindRules(
+        Role(body["leading"]), tuple(body["gates"]), tuple(body["closing"]), frozenset(body["may"]), body["panel"]
+    )
+    if found.leading not in (Role.ATTENDING, Role.INVITING):
+        raise RulesInvalid(f"kind {name}: no doctor leads it")
+    if not found.gates or not GATES.issuperset(found.gates) or len(set(found.gates)) != len(found.gates):
+        raise RulesInvalid(f"kind {name}: gates missing, unknown or twice")
+    if not found.closing or not set(found.closing) <= set(CLOSING) or not found.may <= set(MAY):
+        raise RulesInvalid(f"kind {name}: unknown papers")
+    if not isinstance(found.panel, bool):
+        raise RulesInvalid(f"kind {name}: panel is true or false")
+    return found
+
+
+def whole(values: Mapping[str, Any]) -> bool:
+    """Whether every value is a whole number, not negative."""
+    return all(isinstance(value, int) and not isinstance(value, bool) and value >= 0 for value in values.values())
+
+
+def words(body: Mapping[str, Any]) -> Words:
+    return Words(_text(body, "zh"), _text(body, "en"))
+
+
+def _text(body: Mapping[str, Any], name: str) -> str:
     value = body[name]
     if not isinstance(value, str) or not value.strip():
         raise RulesInvalid(f"{name} is empty")
     return value
 
 
-def choose(rule_sets: tuple[RuleSet, ...], on: date) -> RuleSet:
+def choose(rule_sets: Sequence[RuleSet], on: date) -> RuleSet:
     """The one set in force on a day. Raises RulesInvalid when there is none or more than one."""
     matching = [rule_set for rule_set in rule_sets if rule_set.in_force(on)]
     if len(matching) != 1:
@@ -123,5 +217,5 @@ def shipped() -> tuple[RuleSet, ...]:
 
 
 def in_force(on: date) -> RuleSet:
-    """The shipped rule set in force on a day (the institution's calendar)."""
+    """The shipped national rule set in force on a day, without any overlay."""
     return choose(shipped(), on)

@@ -4,10 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from clinic import rulebook
 from clinic.actor import Actor
-from clinic.calendar import local_date
 from clinic.consult import Consult, ConsultStatus
+from clinic.overlays import rules_for
 from clinic.rulebook import RuleSet
 from clinic.transaction import ClinicTransaction
 from clinic.visit import end
@@ -46,7 +45,7 @@ def forgotten(
 async def sweep(tx: ClinicTransaction, institution_id: str, occupied: frozenset[str] = frozenset()) -> list[Consult]:
     """End an institution's forgotten consults; the ended ones. Stop their recorders before."""
     institution = await tx.institutions.get(institution_id)
-    rules = rulebook.in_force(local_date(tx.now, institution.time_zone))
+    rules = rules_for(institution, tx.now)
     candidates: list[Consult] = []
     for status in (*NOT_BEGUN, ConsultStatus.IN_PROGRESS):
         candidates += await tx.consults.find(institution_id=institution_id, status=status)

@@ -4,6 +4,15 @@ from typing import Protocol
 
 from audit.transaction import Repository, Transaction
 from clinic.consult import ChatMessage, Consult, FollowUpEvidence, Seat, VisitNote
+from clinic.facts import (
+    Attestation,
+    Authentication,
+    DutyShift,
+    Guardianship,
+    PracticeFiling,
+    ServiceAgreement,
+    Whereabouts,
+)
 from clinic.panel import Case, DecisionNote, Invitation, Opinion
 from clinic.people import Institution, Patient, Staff
 
@@ -21,3 +30,10 @@ class ClinicTransaction(Transaction, Protocol):
     invitations: Repository[Invitation]
     opinions: Repository[Opinion]
     decision_notes: Repository[DecisionNote]
+    practice_filings: Repository[PracticeFiling]
+    duty_shifts: Repository[DutyShift]
+    guardianships: Repository[Guardianship]
+    service_agreements: Repository[ServiceAgreement]
+    attestations: Repository[Attestation]
+    whereabouts: Repository[Whereabouts]
+    authentications: Repository[Authentication]

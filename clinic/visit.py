@@ -1,28 +1,28 @@
 """The visit as it happens: waiting room, admission, leaving, end. Each act judges, writes and records at once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 from audit.events import EventCode
 from audit.transaction import AuditEvent
-from clinic import checks, rulebook
+from clinic import checks
 from clinic.access import authorise, consult_of
 from clinic.actor import Actor
-from clinic.admission import Admission, facts_of, judge
+from clinic.admission import Admission, Present, Stage, facts_of, judge
 from clinic.booking import moved
-from clinic.calendar import local_date
-from clinic.consult import ChatMessage, Consult, ConsultKind, ConsultStatus, Seat, SeatState
-from clinic.errors import AdmissionRefused, IllegalMove, NotPermitted, SeatClosed, Unsigned
+from clinic.consult import ChatMessage, Consult, ConsultStatus, Seat, SeatState
+from clinic.errors import AdmissionRefused, IllegalMove, NotPermitted, PrescriptionInText, SeatClosed, Unsigned
+from clinic.overlays import rules_for
 from clinic.panels import unsigned_panel
 from clinic.people import CLINICIANS, Role
+from clinic.prescribing import prescribes
 from clinic.roles import Action
 from clinic.rulebook import RuleSet
 from clinic.transaction import ClinicTransaction
 
-TERMINATION_CODES = ("condition_changed", "needs_examination", "first_visit", "emergency", "unsuitable_other")  # CN-09
 REMOVAL_CODES = ("not_invited", "disturbing", "asked_to_leave", "no_longer_needed", "withdrew_consent")
 LEADS = frozenset({Role.ATTENDING, Role.INVITING})
 INSIDE = (SeatState.WAITING, SeatState.ADMITTED)
@@ -48,7 +48,9 @@ class Entered:
     admission: Admission | None
 
 
-async def enter(tx: ClinicTransaction, seat_id: str, rules: RuleSet | None = None) -> Entered:
+async def enter(
+    tx: ClinicTransaction, seat_id: str, rules: RuleSet | None = None, present: Present | None = None
+) -> Entered:
     """Come to the door: clinicians go in, patient and guests wait. Coming back to a seat still held changes nothing.
 
     Raises AdmissionRefused, SeatClosed. Consent is the caller's other gate (`consent.gate.require`).
@@ -59,7 +61,7 @@ async def enter(tx: ClinicTransaction, seat_id: str, rules: RuleSet | None = Non
         raise SeatClosed()
     if seat.state in INSIDE and consult.media_open:
         return Entered(consult, seat, None)
-    verdict = await _judged(tx, consult, rules)
+    verdict = await _judged(tx, consult, rules, Stage.JOIN, present)
     actor = Actor.seated(seat)
     inside = SeatState.ADMITTED if seat.role in CLINICIANS else SeatState.WAITING
     seat = seat.move(inside, tx.now)
@@ -75,10 +77,15 @@ async def enter(tx: ClinicTransaction, seat_id: str, rules: RuleSet | None = Non
     return Entered(consult, seat, verdict)
 
 
-async def admit(
-    tx: ClinicTransaction, consult_id: str, seat_id: str, by: Actor, rules: RuleSet | None = None
+async def admit(  # noqa: PLR0917
+    tx: ClinicTransaction,
+    consult_id: str,
+    seat_id: str,
+    by: Actor,
+    rules: RuleSet | None = None,
+    present: Present | None = None,
 ) -> Entered:
-    """Let a waiting person in, judged once more; the first admission opens the consult.
+    """Let a waiting person in, judged once more as the reception it is; the first admission opens the consult.
 
     Raises AdmissionRefused, NotPermitted, IllegalMove (not waiting), MissingRow.
     """
@@ -88,7 +95,8 @@ async def admit(
         return Entered(consult, seat, None)
     if seat.state is not SeatState.WAITING:
         raise IllegalMove(f"seat {seat.state}->admitted")
-    verdict = await _judged(tx, consult, rules)
+    told = replace(present or Present(), entering=seat.role)
+    verdict = await _judged(tx, consult, rules, Stage.RECEPTION, told)
     seat = seat.move(SeatState.ADMITTED, tx.now)
     await tx.seats.save(seat)
     await tx.append(_passed(consult, seat, by, verdict))
@@ -139,8 +147,19 @@ async def terminate(tx: ClinicTransaction, consult_id: str, by: Actor, outcome_c
     """Stop at once and send the patient to a physical hospital (CN-09). Raises InvalidInput, IllegalMove."""
     consult = await tx.consults.get(consult_id)
     await authorise(tx, by, Action.TERMINATE, consult)
-    checks.one_of("outcome_code", outcome_code, TERMINATION_CODES)
+    rules = rules_for(await tx.institutions.get(consult.institution_id), tx.now)
+    checks.one_of("outcome_code", outcome_code, rules.rules["CN-09"].codes)
     return await end(tx, consult, ConsultStatus.TERMINATED_UNSUITABLE, by, outcome_code)
+
+
+def require_advice(advice: str) -> str:
+    """What the patient is told when a visit stops (CN-09) sends them to a hospital, it prescribes nothing (CN-11).
+
+    Raises PrescriptionInText.
+    """
+    if prescribes(advice):
+        raise PrescriptionInText("advice")
+    return advice.strip()
 
 
 async def no_show(tx: ClinicTransaction, consult_id: str, by: Actor) -> Consult:
@@ -153,19 +172,26 @@ async def no_show(tx: ClinicTransaction, consult_id: str, by: Actor) -> Consult:
 async def close(tx: ClinicTransaction, consult_id: str, by: Actor) -> Consult:
     """Everything signed, nothing more to come. Raises Unsigned, NotPermitted, IllegalMove.
 
-    A follow-up needs the doctor's signed note; an expert consult the opinion of every expert who was there and the
+    Which papers a kind needs is data: the doctor's signed note, or the opinion of every expert who was there and the
     inviting doctor's decision (rules 1.3). The caller hands the records to `archive.intake` in the same transaction.
     """
     consult = await tx.consults.get(consult_id)
     await authorise(tx, by, Action.END, consult)
-    if consult.kind is ConsultKind.FOLLOW_UP:
-        notes = await tx.visit_notes.find(consult_id=consult_id)
-        missing: tuple[str, ...] = () if any(note.signed_at for note in notes) else ("note",)
-    else:
-        missing = await unsigned_panel(tx, consult)
+    missing = await unsigned(tx, consult)
     if missing and consult.status is ConsultStatus.CONCLUDING:
         raise Unsigned(",".join(missing))
     return await _move(tx, consult, ConsultStatus.CLOSED, by)
+
+
+async def unsigned(tx: ClinicTransaction, consult: Consult) -> tuple[str, ...]:
+    """The papers this kind closes with that nobody has signed yet."""
+    rules = rules_for(await tx.institutions.get(consult.institution_id), tx.now)
+    closing = rules.kinds[consult.kind].closing
+    missing: list[str] = []
+    if "note" in closing:
+        notes = await tx.visit_notes.find(consult_id=consult.id)
+        missing += () if any(note.signed_at for note in notes) else ("note",)
+    return (*missing, *await unsigned_panel(tx, consult, closing))
 
 
 async def end(
@@ -237,10 +263,11 @@ def queue(consults: Sequence[Consult], seats: Sequence[Seat], seat_id: str) -> Q
     return None
 
 
-async def _judged(tx: ClinicTransaction, consult: Consult, rules: RuleSet | None) -> Admission:
-    facts = await facts_of(tx, consult)
-    chosen = rules or rulebook.in_force(local_date(tx.now, facts.institution.time_zone))
-    verdict = judge(facts, chosen, tx.now)
+async def _judged(
+    tx: ClinicTransaction, consult: Consult, rules: RuleSet | None, stage: Stage, present: Present | None
+) -> Admission:
+    facts = await facts_of(tx, consult, present)
+    verdict = judge(facts, rules or rules_for(facts.institution, tx.now), tx.now, stage)
     if not verdict.allowed:
         raise AdmissionRefused(verdict.codes)
     return verdict

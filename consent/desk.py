@@ -9,13 +9,14 @@ from typing import Any
 from audit.errors import MissingRow
 from audit.events import EventCode
 from audit.transaction import AuditEvent
-from clinic import checks, rulebook
+from clinic import checks
 from clinic.access import authorise
 from clinic.actor import Actor
 from clinic.calendar import age_on, local_date
 from clinic.consult import Consult, Seat, SeatState
 from clinic.documents import canonical, digest
 from clinic.errors import NotPermitted
+from clinic.overlays import rules_for
 from clinic.people import CLINICIANS, Institution, Patient, Role
 from clinic.roles import Action
 from consent import signing as claims
@@ -265,7 +266,7 @@ async def _checked(tx: ConsentTransaction, seat_id: str, signing: Signing) -> _D
     claims.check_signature(signing, names)
     claims.check_hints(signing, [row.key for row in desk.text.sections])
     if seat.role is Role.PATIENT:
-        rules = rulebook.in_force(local_date(tx.now, desk.institution.time_zone))
+        rules = rules_for(desk.institution, tx.now)
         claims.check_identity(signing, patient.identity_level, rules)
     return desk
 
@@ -277,7 +278,7 @@ async def _desk(tx: ConsentTransaction, consult: Consult, seat: Seat, template: 
     cases = await tx.cases.find(consult_id=consult.id)
     partners = [await tx.institutions.get(case.invited_institution_id) for case in cases]
     today = local_date(tx.now, institution.time_zone)
-    rules = rulebook.in_force(today)
+    rules = rules_for(institution, tx.now)
     english = template.locale == "en"
     values = {
         "institution": _name(institution, english),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
-from clinic.consult import ConsultKind, Seat
+from clinic.consult import PANELS, ConsultKind, Seat
 from clinic.people import Role
 from consent.records import ConsentAction, ConsentRecord, Purpose
 
@@ -62,7 +62,7 @@ def required_purposes(kind: ConsultKind, role: Role, basis: str = "consent") -> 
     """What must be permitted before media. `basis`: the institution's for recording; "legal_duty" adds it."""
     if role is not Role.PATIENT:
         return ()
-    panel = (Purpose.SHARE_PANEL,) if kind is ConsultKind.EXPERT_CONSULT else ()
+    panel = (Purpose.SHARE_PANEL,) if kind in PANELS else ()
     duty = (Purpose.REC_AV,) if basis == "legal_duty" else ()
     return (Purpose.TREAT, *panel, *duty)
 

@@ -13,7 +13,7 @@ from audit.errors import MissingRow
 from audit.events import EventCode
 from audit.transaction import AuditEvent
 from clinic.actor import Actor
-from clinic.consult import ConsultKind
+from clinic.consult import PANELS, ConsultKind
 from clinic.documents import canonical, digest
 from clinic.people import GUESTS, Role
 from clinic.roles import Action, Place, require
@@ -68,7 +68,7 @@ class Rendered:
 def key_for(kind: ConsultKind, role: Role) -> str | None:
     """Which text a person signs; None for staff, who acknowledge the standing notice by joining."""
     if role is Role.PATIENT:
-        return "panel.patient" if kind is ConsultKind.EXPERT_CONSULT else "visit.patient"
+        return "panel.patient" if kind in PANELS else "visit.patient"
     return "visit.guest" if role in GUESTS else None
 
 

@@ -10,12 +10,13 @@ from huizhen.jobs import Job
 from huizhen.services import Services
 from huizhen.store.tables import StoreTransaction
 from recording.records import RecordingState
-from signaling import upkeep
+from signaling import seen, upkeep
 
 log = logs.get("chores")
 
 _CHECKPOINT_POLL = 5.0
 _INTAKE_SECONDS = 60.0
+_RECHECK_SECONDS = 10.0  # a licence that ends at midnight is seen before the next patient is let in
 
 
 async def institutions(db: Database[StoreTransaction]) -> list[str]:
@@ -47,6 +48,11 @@ def of(services: Services) -> list[Job]:
         if ended:
             log.info("forgotten consults ended", count=len(ended))
 
+    async def recheck() -> None:
+        turned = await seen.recheck(services.live)
+        if turned:
+            log.info("verdicts turned while people wait", count=turned)
+
     async def expire() -> None:
         ended = await services.staff_door.expire() + await services.link_door.expire()
         if ended:
@@ -71,6 +77,7 @@ def of(services: Services) -> list[Job]:
     return [
         Job("checkpoint", min(_CHECKPOINT_POLL, settings.checkpoint_seconds), checkpoint, at_once=True),
         Job("sweep", settings.sweep_seconds, sweep, at_once=True),
+        Job("recheck", _RECHECK_SECONDS, recheck),
         Job("sessions", settings.sweep_seconds, expire),
         Job("archive-intake", _INTAKE_SECONDS, archive_intake, at_once=True),
         Job("retention", settings.retention_hours * 3600, due, at_once=True),

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import huizhen
-from huizhen import cli_admin, cli_archive, cli_data, cli_doctor
+from huizhen import cli_admin, cli_archive, cli_data, cli_doctor, cli_rules
 from huizhen.cli_support import DataOption, console, fail, settings_from, step
 from huizhen.settings import Settings, reference
 
@@ -26,6 +26,7 @@ app.add_typer(cli_archive.retention_app, name="retention")
 app.add_typer(cli_admin.admin_app, name="admin")
 app.add_typer(cli_admin.consult_app, name="consult")
 app.add_typer(cli_data.keys_app, name="keys")
+app.add_typer(cli_rules.rules_app, name="rules")
 app.command()(cli_data.verify)
 app.command()(cli_data.backup)
 app.command()(cli_data.restore)
@@ -144,6 +145,7 @@ def explain(error: Exception) -> None:
         "store.keys_unreadable": "The key files do not open. Restore them: huizhen keys restore",
         "audit.diverged": "The audit trail does not continue what was signed before. Run: huizhen verify. "
         "After a restore from backup: huizhen admin open-epoch",
+        "rules.invalid": "A rule file contradicts the rules or another one. Mend or remove it: see rules_dir.",
         "media.port_taken": "The media port is taken. Choose another with --media-port.",
     }
     from huizhen.problems import CODED

@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.table import Table
 
-from clinic import booking, registration
+from clinic import attesting, booking, filings, registration
 from clinic.actor import Actor
 from clinic.consult import Consult, ConsultKind, ConsultStatus, Seat
 from clinic.people import Role
@@ -35,6 +35,7 @@ from signaling import closing
 
 _PAST = timedelta(days=3 * 366 + 40)  # the process records of that day are due
 _OPEN_FOR = timedelta(hours=12)
+_OVERTIME = timedelta(hours=2)  # the doctor stays on duty after the booked end
 _ENOUGH = timedelta(hours=1)  # a consult with less time left is replaced
 _GUESTS = {"visit": ("张丽", "女儿"), "panel": ("刘建国", "丈夫")}
 
@@ -106,6 +107,8 @@ async def _found(db: SqlDatabase, settings: Settings, memory: Memory) -> None:
             for person in house.people:
                 staff = await registration.create_staff(tx, person.account(institution.id, verified_until), system)
                 await door.set_password(tx, staff, hashed)
+                if person.doctor:
+                    await filings.file_practice(tx, staff.id, demo_data.filing(person), system)
                 memory.logins[person.login] = staff.id
         memory.institutions[house.key] = institution.id
     for which, new in (
@@ -184,8 +187,25 @@ class Demo:
                 ends_at=_to_minute(now + _OPEN_FOR),
                 evidence=self._evidence(which, now),
             )
-            booked = await booking.book(tx, new, await self._doctor(tx, new.doctor_id))
+            doctor = await self._doctor(tx, new.doctor_id)
+            await self._filed(tx, login, doctor)
+            booked = await booking.book(tx, new, doctor)
+            await filings.plan_shift(
+                tx, doctor.id, CARDIOLOGY, new.starts_at, new.ends_at + _OVERTIME, Actor.system(doctor.institution_id)
+            )
+            for proof in await tx.follow_up_evidence.find(consult_id=booked.consult.id):
+                await attesting.attest(
+                    tx, self._parts.services.sealer, booked.consult.id, proof.id, proof.diagnosis, doctor
+                )
         return booked.consult
+
+    @staticmethod
+    async def _filed(tx: StoreTransaction, login: str, doctor: Actor) -> None:
+        """A directory from before filings were asked for (CN-05) gets them now."""
+        if await tx.practice_filings.find(staff_id=doctor.id):
+            return
+        person = next(each for house in HOUSES for each in house.people if each.login == login)
+        await filings.file_practice(tx, doctor.id, demo_data.filing(person), Actor.system(doctor.institution_id))
 
     @staticmethod
     def _evidence(which: str, now: datetime) -> tuple[booking.NewEvidence, ...]:

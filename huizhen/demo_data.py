@@ -5,6 +5,8 @@ import zlib
 from dataclasses import dataclass
 from datetime import date
 
+from clinic.facts import FilingKind
+from clinic.filings import NewFiling
 from clinic.people import IdentityLevel, Role
 from clinic.registration import NewInstitution, NewPatient, NewStaff
 
@@ -38,6 +40,11 @@ class Person:
             independent_since=date(2005, 7, 1) if self.doctor else None,
             verified_until=verified_until if self.doctor else None,
         )
+
+
+def filing(person: Person) -> NewFiling:
+    """The doctor's registration at the house, from the day they began."""
+    return NewFiling(FilingKind.REGISTERED, f"ZY-{person.login}", date(2005, 7, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +104,7 @@ HOUSES: tuple[House, ...] = (
             licence_valid_to=LICENCE_TO,
             departments=(CARDIOLOGY, "03", "04.05"),
             phone="0000-8000003",
+            province="99",  # the example overlay of clinic/rules/overlays
         ),
         (
             Person("expert1", "赵仁心", "Zhao Renxin", "主任医师", (Role.EXPERT, Role.CHAIR), doctor=True),

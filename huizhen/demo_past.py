@@ -12,7 +12,9 @@ from pathlib import Path
 from uuid import uuid4
 
 from archive import intake
-from clinic import booking, notes, visit
+from audit.events import EventCode
+from audit.transaction import AuditEvent
+from clinic import attesting, booking, notes, visit
 from clinic.actor import Actor
 from clinic.booking import Booked
 from clinic.consult import Consult, ConsultKind
@@ -73,6 +75,8 @@ async def play(stage: Stage, doctor: Staff, patient: Patient) -> Recording:
     await _agree(stage, booked, patient)
     stage.advance(60)
     async with stage.db.begin() as tx:
+        await attesting.authenticated(tx, doctor, "login")
+        await tx.append(AuditEvent(EventCode.AUTH_LOGIN, doctor.institution_id, doctor.id, subject_id=doctor.id))
         await visit.enter(tx, booked.doctor_seat.id)
         await desk.notice(tx, stage.db.sealer, booked.doctor_seat.id)
         await visit.enter(tx, booked.patient_seat.id)
@@ -112,7 +116,10 @@ async def _book(stage: Stage, doctor: Staff, patient: Patient) -> Booked:
             ends_at=tx.now + timedelta(minutes=25),
             evidence=(proof,),
         )
-        return await booking.book(tx, new, Actor.staff(doctor))
+        booked = await booking.book(tx, new, Actor.staff(doctor))
+        kept = (await tx.follow_up_evidence.find(consult_id=booked.consult.id))[0]
+        await attesting.attest(tx, stage.db.sealer, booked.consult.id, kept.id, kept.diagnosis, Actor.staff(doctor))
+        return booked
 
 
 async def _agree(stage: Stage, booked: Booked, patient: Patient) -> None:

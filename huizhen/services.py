@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from audit.transaction import Database
+from clinic.safety import Locker
 from consent.transaction import Sealer
 from huizhen.auth.limiter import RequestRate
 from huizhen.auth.links import LinkDoor
@@ -27,6 +28,7 @@ class Services:
     db: Database[StoreTransaction]
     sealer: Sealer
     keyring: KeyRing
+    locker: Locker
     blobs: Blobs
     live: Live
     tokens: TokenBook

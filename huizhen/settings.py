@@ -58,6 +58,11 @@ class Settings(BaseSettings):
         pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$",
         description="Name of this installation in audit logs and seals. Choose it once; it must never change.",
     )
+    rules_dir: Path | None = Field(
+        None,
+        description="Folder of rule overlays (`*.json`: a province's values, a dated notice), read at start. "
+        "Default: `rules` in the data directory.",
+    )
     node: str = Field("n1", pattern=r"^[a-z0-9-]{1,32}$", description="Name of this server process in the audit trail.")
 
     # the web server
@@ -184,6 +189,11 @@ class Settings(BaseSettings):
     @property
     def blobs_path(self) -> Path:
         return self.data_dir / "blobs"
+
+    @property
+    def rules_path(self) -> Path:
+        """`rules_dir`, or `rules` in the data directory."""
+        return self.rules_dir or self.data_dir / "rules"
 
     @property
     def spool_path(self) -> Path:

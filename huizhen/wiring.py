@@ -13,6 +13,7 @@ from typing import Any
 
 from audit.events import EventCode
 from audit.transaction import AuditEvent
+from clinic import overlays
 from clinic.actor import Actor
 from clinic.consult import Seat
 from consent.gate import OnWithdrawal, RecordingPolicy
@@ -35,6 +36,7 @@ from huizhen.store.blobs import LocalBlobs
 from huizhen.store.checkpoints import Checkpointer
 from huizhen.store.database import SqlDatabase, utc_now
 from huizhen.store.keys import replace_file
+from huizhen.store.locker import KeyLocker
 from huizhen.store.tables import StoreTransaction
 from huizhen.tokens import TokenBook
 from recording.playback import Playback
@@ -111,8 +113,9 @@ class Address:
 
 
 async def build(settings: Settings, clock: Clock = utc_now) -> Parts:
-    """All parts, opened. Raises SchemaOutdated, KeysUnreadable, LogDiverged, PortTaken: nothing stays open then."""
+    """All parts, opened. Raises RulesInvalid, SchemaOutdated, KeysUnreadable, LogDiverged, PortTaken."""
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    overlays.adopt(settings.rules_path)
     database = await SqlDatabase.open(
         settings.database, settings.keys_path, clock=clock, deployment=settings.deployment, node=settings.node
     )
@@ -165,6 +168,7 @@ def _assemble(
         db=database,
         sealer=database.sealer,
         keyring=database.keys,
+        locker=KeyLocker(database.keys),
         blobs=blobs,
         live=live,
         tokens=tokens,

@@ -38,12 +38,13 @@ async def end(live: Live, consult_id: str, by: Actor, op: str) -> Ack:
 async def terminate(live: Live, consult_id: str, by: Actor, *, reason_code: str, advice: str, op: str) -> Ack:
     """CN-09: stop at once and send the patient to a physical hospital. The advice stays in the chat record.
 
-    Raises NotPermitted, IllegalMove, MissingRow, DuplicateOperation.
+    Raises NotPermitted, IllegalMove, MissingRow, DuplicateOperation, PrescriptionInText.
     """
     room = live.rooms.get(consult_id)
-    if advice.strip() and room is not None and by.seat_id in room.in_call and permits(by.roles[0], Action.TERMINATE):
+    advice = visit.require_advice(advice)
+    if advice and room is not None and by.seat_id in room.in_call and permits(by.roles[0], Action.TERMINATE):
         async with live.db.begin() as tx:
-            message = await visit.say(tx, by.seat_id or "", advice.strip())
+            message = await visit.say(tx, by.seat_id or "", advice)
         room.chat.append(message)
         room.tell("chat", message=views.plain(views.chat_view(message)))
 

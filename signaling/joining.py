@@ -15,7 +15,7 @@ from clinic.roles import Action, permits
 from consent import desk
 from consent.errors import ConsentMissing
 from rtc.participant import Grants
-from signaling import devices, views
+from signaling import devices, seen, views
 from signaling.admittance import gives_notice, pass_gates
 from signaling.errors import OtherDevice, RoomOver, is_coded
 from signaling.live import Live
@@ -34,6 +34,7 @@ async def join(live: Live, line: Line, message: Join) -> Ack:
     """
     caller = line.caller
     room = await live.open(caller.consult_id)
+    await _let_go_elsewhere(live, room, caller)
     async with room.lock:
         if room.ended or live.rooms.setdefault(caller.consult_id, room) is not room:
             raise RoomOver
@@ -59,6 +60,16 @@ def _check_device(room: LiveRoom, caller: Caller, *, takeover: bool) -> None:
         raise OtherDevice
 
 
+async def _let_go_elsewhere(live: Live, room: LiveRoom, caller: Caller) -> None:
+    """A doctor is in one room at a time (CN-04): a seat whose connection is lost does not hold them in the other."""
+    seat = room.seats.get(caller.seat_id)
+    if seat is None or seat.role not in CLINICIANS:
+        return
+    for other, seat_id in seen.elsewhere(live, room, seat.person_id):
+        if other.line_of(seat_id) is None:
+            await depart(live, other, seat_id, Actor.system(other.consult.institution_id))
+
+
 def _stay_out(room: LiveRoom, seat_id: str) -> None:
     """What was restricted while we waited stays restricted, committed or not."""
     if room.ended:
@@ -81,7 +92,7 @@ async def _enter(live: Live, room: LiveRoom, caller: Caller, op: str) -> None:
             if known is not None or seat.state is SeatState.ADMITTED:
                 other = known is not None and known.device_id not in (None, caller.device_id)
                 code = EventCode.ROOM_REPLACED if other else EventCode.ROOM_RESUMED
-            entered = await visit.enter(tx, seat_id)
+            entered = await visit.enter(tx, seat_id, present=seen.at_door(live, room, seat))
             if gives_notice(entered.seat):
                 await desk.notice(tx, live.sealer, seat_id)
             await visit.record_room_event(tx, seat_id, code)
@@ -170,6 +181,7 @@ def _tell_again(room: LiveRoom, seat_id: str) -> None:
         room.whisper(seat_id, "pool", **person.pool)
     if person.video_limited:
         room.whisper(seat_id, "video_limited", on=True)
+    seen.tell_refused(room, seat_id)
 
 
 async def admit(live: Live, line: Line, seat_id: str, op: str) -> Ack:
@@ -184,7 +196,7 @@ async def admit(live: Live, line: Line, seat_id: str, op: str) -> Ack:
                 consult = await tx.consults.get(room.consult.id)
                 await authorise(tx, by, Action.ADMIT, consult)
                 await pass_gates(tx, consult, await _seat_here(tx, consult, seat_id))
-                await visit.admit(tx, consult.id, seat_id, by)
+                await visit.admit(tx, consult.id, seat_id, by, present=seen.at_reception(live, room, seat_id))
         except (AdmissionRefused, ConsentMissing) as refusal:
             await note_refusal(live, room.seats[seat_id], refusal, by)
             raise

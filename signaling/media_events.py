@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from audit.events import EventCode
+from clinic.people import Role
 from clinic.visit import record_room_event
 from rtc.negotiation import Source
 from rtc.quality import Level, Quality
@@ -68,7 +69,15 @@ class MediaEvents:
         (person.publishing.add if live else person.publishing.discard)(source)
         self._live.sync(found)
         code = EventCode.MEDIA_PUBLISHED if live else EventCode.MEDIA_STOPPED
+        if source is Source.CAMERA and (seat := found.seats.get(participant_id)) and seat.role is Role.GUARDIAN:
+            self._look_again(found)
         self._note(participant_id, code, {"source": source.value, "device": participant_id in found.devices})
+
+    def _look_again(self, room: LiveRoom) -> None:
+        """A guardian came into the picture or left it (CN-10, HZ-04): the rules are asked again."""
+        from signaling import seen
+
+        self._live.chores.add("recheck", lambda: seen.recheck_room(self._live, room))
 
     def on_quality(self, room: RoomName, participant_id: str, quality: Quality) -> None:
         live, person = self._find(room, participant_id)

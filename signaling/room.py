@@ -86,6 +86,7 @@ class LiveRoom:
     told: "dict[str, SeatView]" = field(default_factory=dict)  # each seat as last announced
     told_status: ConsultStatus | None = None
     told_recording: "RecordingView | None" = None
+    refused: tuple[str, ...] = ()  # what speaks against the consult now, as the waiting and the doctor were told
     barred: set[str] = field(default_factory=set)  # put out while the commit is being retried; devices for good
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -117,6 +117,14 @@ class NoticeTold(View):
     code: str
 
 
+class AdmissionTold(View):
+    """The rules were asked again while people wait (or a small child is seen): what speaks against it now."""
+
+    type: Literal["admission"]
+    allowed: bool
+    reasons: list[str]
+
+
 RoomTold = Annotated[
     SeatTold | ConsultTold | RecordingTold | ConsentTold | ChatTold | EndedTold, Field(discriminator="type")
 ]
@@ -130,7 +138,8 @@ DirectTold = Annotated[
     | ReplacedTold
     | RemovedTold
     | VideoLimitedTold
-    | NoticeTold,
+    | NoticeTold
+    | AdmissionTold,
     Field(discriminator="type"),
 ]
 ROOM: TypeAdapter[Any] = TypeAdapter(RoomTold)

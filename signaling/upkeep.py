@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from archive import intake
-from clinic import rulebook, sweeper
+from clinic import sweeper
 from clinic.actor import Actor
-from clinic.calendar import local_date
 from clinic.consult import Consult, ConsultStatus, SeatState
+from clinic.overlays import rules_for
 from signaling import closing, joining
 from signaling.live import Live
 
@@ -93,6 +93,6 @@ async def sweep(live: Live, now: datetime, institution_ids: Sequence[str]) -> li
 async def _forgotten(live: Live, institution_id: str, now: datetime, occupied: frozenset[str]) -> list[Consult]:
     async with live.db.read() as tx:
         institution = await tx.institutions.get(institution_id)
-        rules = rulebook.in_force(local_date(now, institution.time_zone))
+        rules = rules_for(institution, now)
         running = await tx.consults.find(institution_id=institution_id, status=ConsultStatus.IN_PROGRESS)
     return [item.consult for item in sweeper.forgotten(running, now, rules, occupied)]

@@ -104,6 +104,7 @@ class SnapshotView(View):
     speaker: str | None
     server_time: AwareDatetime
     queue: QueueView | None = None
+    refused: list[str] = Field(default=[], description="what speaks against the consult while this person waits")
 
 
 def plain(view: View) -> dict[str, Any]:
@@ -228,6 +229,7 @@ def snapshot(room: LiveRoom, seat_id: str, now: datetime) -> SnapshotView:
         speaker=room.speaker if admitted else None,
         server_time=now,
         queue=None if admitted else room.person(seat_id).queue,
+        refused=list(room.refused),
     )
 
 

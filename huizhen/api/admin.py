@@ -19,7 +19,7 @@ from huizhen.api.shapes.admin import (
     StaffView,
 )
 from huizhen.api.shapes.base import Accepted, Items, NoBody
-from signaling import upkeep
+from signaling import seen, upkeep
 
 
 def staff_view(person: Staff) -> StaffView:
@@ -71,6 +71,7 @@ def institution_view(house: Institution) -> InstitutionView:
         time_zone=house.time_zone,
         phone=house.phone,
         recording_basis=house.recording_basis,
+        province=house.province,
     )
 
 
@@ -115,6 +116,7 @@ async def change_staff(call: Call[ChangeStaffBody]) -> StaffView:
             await call.services.staff_door.end_sessions(tx, person.id)
     if disabled or "roles" in changes:
         await upkeep.signed_out(call.services.live, person.id, disabled=disabled)
+    await seen.recheck(call.services.live, person.institution_id)
     return staff_view(person)
 
 
@@ -168,7 +170,12 @@ async def change_institution(call: Call[ChangeInstitutionBody]) -> InstitutionVi
     changes = {name: value for name, value in given.items() if value is not None}
     if "departments" in changes:
         changes["departments"] = tuple(dict.fromkeys(changes["departments"]))
-    house = await registration.change_institution(call.tx, call.me.institution_id, changes, call.actor)
+    if "province" in given:
+        changes["province"] = given["province"]
+    async with call.services.db.begin() as tx:
+        await tx.operation(call.op, call.actor.id)
+        house = await registration.change_institution(tx, call.me.institution_id, changes, call.actor)
+    await seen.recheck(call.services.live, house.id)
     return institution_view(house)
 
 
@@ -246,7 +253,7 @@ ROUTES: Table = (
         policy=staff(_ADMIN, own=Own.HOUSE),
         body=ChangeInstitutionBody,
         answer=InstitutionView,
-        unit=Unit.WRITE,
+        unit=Unit.NONE,
         summary="Change the house",
     ),
 )

@@ -6,11 +6,11 @@ from datetime import datetime
 
 from audit.errors import MissingRow
 from audit.reader import ReadEvent
-from clinic import access, admission, rulebook
+from clinic import access, admission
 from clinic.actor import Actor
-from clinic.calendar import local_date
-from clinic.consult import Consult, ConsultKind, ConsultStatus, Seat, SeatState
+from clinic.consult import PANELS, Consult, ConsultStatus, Seat, SeatState
 from clinic.errors import NotPermitted
+from clinic.overlays import rules_for
 from clinic.panel import Invitation, Opinion
 from clinic.people import CLINICIANS, Role, Staff
 from clinic.roles import Action
@@ -37,6 +37,7 @@ from huizhen.api.shapes.consult import (
     RecordingBrief,
     TimelineRow,
 )
+from huizhen.api.shapes.gates import AttestationView
 from huizhen.store.tables import StoreTransaction
 from signaling.live import Live
 
@@ -76,29 +77,33 @@ async def consult_row(tx: StoreTransaction, consult: Consult, reader: Reader) ->
         consent=render.standings(consult, patient_seat, records) if patient_seat else {},
         evidence_count=len(await tx.follow_up_evidence.find(consult_id=consult.id)),
         recording=await _recording(tx, consult),
-        needs=await needs(tx, consult, reader.staff),
+        needs=await needs(tx, consult, reader),
     )
 
 
-async def needs(tx: StoreTransaction, consult: Consult, staff: Staff) -> list[str]:
+async def needs(tx: StoreTransaction, consult: Consult, reader: Reader) -> list[str]:
     """What this person still has to do in this consult, in order."""
     todo: list[str] = []
+    rules = rules_for(await tx.institutions.get(consult.institution_id), reader.now)
+    kind, staff = rules.kinds[consult.kind], reader.staff
     mine = consult.doctor_id == staff.id
-    if consult.kind is ConsultKind.FOLLOW_UP:
-        if mine and consult.media_open and not await tx.follow_up_evidence.find(consult_id=consult.id):
+    if mine and consult.media_open and "CN-07" in kind.gates:
+        if not await tx.follow_up_evidence.find(consult_id=consult.id):
             todo.append("evidence")
-        if mine and consult.status in _AFTER and not await _signed(tx, consult, "visit_notes"):
-            todo.append("note")
-    else:
+        elif not await tx.attestations.find(consult_id=consult.id):
+            todo.append("attestation")
+    if mine and "note" in kind.closing and consult.status in _AFTER and not await _signed(tx, consult, "visit_notes"):
+        todo.append("note")
+    if consult.kind in PANELS:
         if mine and consult.media_open and not await tx.cases.find(consult_id=consult.id):
             todo.append("case")
-        todo += await _panel_needs(tx, consult, staff)
+        todo += await _panel_needs(tx, consult, staff, decision="decision" in kind.closing)
     if mine and consult.status is ConsultStatus.CONCLUDING and not todo:
         todo.append("close")
     return todo
 
 
-async def _panel_needs(tx: StoreTransaction, consult: Consult, staff: Staff) -> list[str]:
+async def _panel_needs(tx: StoreTransaction, consult: Consult, staff: Staff, *, decision: bool) -> list[str]:
     if consult.status not in _AFTER:
         return []
     invitations = await tx.invitations.find(consult_id=consult.id)
@@ -110,7 +115,7 @@ async def _panel_needs(tx: StoreTransaction, consult: Consult, staff: Staff) -> 
     if consult.doctor_id == staff.id:
         if any(row.state == "accepted" and row.expert_id not in signed for row in invitations):
             todo.append("opinions_due")
-        if not await _signed(tx, consult, "decision_notes"):
+        if decision and not await _signed(tx, consult, "decision_notes"):
             todo.append("decision")
     return todo
 
@@ -136,6 +141,7 @@ async def consult_detail(
     if chart is None and reader.staff.institution_id != consult.institution_id:
         row, seats = _without_names(row, seats)
     mine = next((seat.id for seat in seats if seat.person_id == reader.staff.id), None)
+    kind = rules_for(await tx.institutions.get(consult.institution_id), reader.now).kinds[consult.kind]
     detail = ConsultDetail(
         **(row.model_dump() | {"patient": PatientDetail(**row.patient.model_dump())}),
         evidence=[],
@@ -148,6 +154,8 @@ async def consult_detail(
         fee_cents=consult.fee_cents,
         institution=names[consult.institution_id],
         my_seat=mine,
+        may=sorted(kind.may),
+        needs_attestation="CN-07" in kind.gates,
     )
     return detail if chart is None else detail.model_copy(update=await _chart_fields(tx, chart, row))
 
@@ -213,7 +221,24 @@ async def _chart_fields(tx: StoreTransaction, chart: access.Chart, row: ConsultR
         "case": await _case_view(tx, chart),
         "opinions": [await _opinion_view(tx, each) for each in chart.opinions],
         "decision": await _decision_view(tx, chart),
+        "attestation": await _attestation_view(tx, chart.consult),
+        "whereabouts_told": bool(await tx.whereabouts.find(consult_id=chart.consult.id)),
     }
+
+
+async def _attestation_view(tx: StoreTransaction, consult: Consult) -> AttestationView | None:
+    """The latest word of the doctor."""
+    words = await tx.attestations.find(consult_id=consult.id)
+    if not words:
+        return None
+    return AttestationView(
+        evidence=words[-1].evidence_id,
+        diagnosis=words[-1].diagnosis,
+        visited_on=words[-1].visited_on.isoformat(),
+        visited_institution=words[-1].visited_institution,
+        doctor=(await tx.staff.get(words[-1].doctor_id)).name,
+        signed_at=words[-1].signed_at,
+    )
 
 
 async def _note_view(tx: StoreTransaction, chart: access.Chart) -> NoteView | None:
@@ -315,8 +340,7 @@ def _consent_view(record: ConsentRecord) -> ConsentView:
 
 async def _admission(tx: StoreTransaction, consult: Consult, now: datetime) -> AdmissionView:
     house = await tx.institutions.get(consult.institution_id)
-    rules = rulebook.in_force(local_date(now, house.time_zone))
-    verdict = admission.judge(await admission.facts_of(tx, consult), rules, now)
+    verdict = admission.judge(await admission.facts_of(tx, consult), rules_for(house, now), now)
     return AdmissionView(
         allowed=verdict.allowed,
         reasons=[

@@ -83,6 +83,7 @@ CHECKS: Mapping[Own, Check] = {
     Own.CONSULT_SEAT: _consult_seat,
     Own.INVITATION: _invitation,
     Own.STAFF: _of_house("staff", "staff"),
+    Own.PATIENT: _of_house("patients", "patient"),
     Own.RECORDING: _recording,
     Own.SEGMENT: _segment,
     Own.ACCESS: _of_house("access_grants", "access"),

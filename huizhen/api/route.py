@@ -41,6 +41,7 @@ class Own(StrEnum):
     CONSULT_SEAT = "consult_seat"  # a seat of such a consult
     INVITATION = "invitation"  # addressed to the caller
     STAFF = "staff"  # an account of the own institution
+    PATIENT = "patient"  # of the own institution
     RECORDING = "recording"
     SEGMENT = "segment"
     ACCESS = "access"

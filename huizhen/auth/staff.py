@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from audit.errors import MissingRow
 from audit.events import EventCode
 from audit.transaction import AuditEvent, Database
+from clinic.attesting import authenticated
 from clinic.people import AccountState, Staff
 from huizhen.auth import secret
 from huizhen.auth.errors import LoginRefused, LoginTaken, SessionRequired, StepUpRefused, StepUpRequired
@@ -70,6 +71,7 @@ class StaffDoor:
             await self._forget(tx, former_cookie)
             session = StaffSession(secret.fingerprint(cookie), staff.institution_id, staff.id, tx.now, tx.now)
             await tx.staff_sessions.add(session)
+            await authenticated(tx, staff, "login")
             await tx.append(AuditEvent(EventCode.AUTH_LOGIN, staff.institution_id, staff.id, subject_id=staff.id))
         return Opened(cookie, StaffCaller(staff, session, secret.csrf_of(cookie)))
 
@@ -112,6 +114,7 @@ class StaffDoor:
         async with self._db.begin() as tx:
             session = await self._row(tx, caller.session.id)
             await tx.staff_sessions.save(replace(session, stepped_up_at=tx.now))
+            await authenticated(tx, caller.staff, "step_up")  # CN-04: what a doctor's next reception rests on
             await tx.append(AuditEvent(EventCode.AUTH_STEP_UP, session.institution_id, caller.staff.id))
             return tx.now + self._step_up
 

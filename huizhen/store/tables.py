@@ -13,6 +13,15 @@ from archive.records import AccessGrant, Disposal, LegalHold, RetainedRecord
 from audit.reader import StoredLeaf
 from audit.transaction import AuditEvent, Repository
 from clinic.consult import ChatMessage, Consult, FollowUpEvidence, Seat, VisitNote
+from clinic.facts import (
+    Attestation,
+    Authentication,
+    DutyShift,
+    Guardianship,
+    PracticeFiling,
+    ServiceAgreement,
+    Whereabouts,
+)
 from clinic.panel import Case, DecisionNote, Invitation, Opinion
 from clinic.people import Institution, Patient, Staff
 from consent.records import ConsentRecord, ConsentTemplate
@@ -50,6 +59,13 @@ TABLES: tuple[Table, ...] = (
     Table("invitations", Invitation, indexes=(*_CONSULT, ("expert_id",))),
     Table("opinions", Opinion, indexes=_CONSULT),
     Table("decision_notes", DecisionNote, indexes=_CONSULT),
+    Table("practice_filings", PracticeFiling, indexes=(("staff_id",), ("institution_id",))),
+    Table("duty_shifts", DutyShift, indexes=(("staff_id",), ("institution_id", "starts_at"))),
+    Table("guardianships", Guardianship, indexes=(("patient_id",),)),
+    Table("service_agreements", ServiceAgreement, indexes=(("patient_id",), ("doctor_id",))),
+    Table("attestations", Attestation, append_only=True, indexes=_CONSULT),
+    Table("whereabouts", Whereabouts, append_only=True, indexes=_CONSULT),
+    Table("authentications", Authentication),
     Table("consent_templates", ConsentTemplate, append_only=True, indexes=(("institution_id", "key"),)),
     Table("consent_records", ConsentRecord, append_only=True, indexes=(*_CONSULT, ("seat_id",))),
     Table("recordings", Recording, indexes=(*_CONSULT, ("state",))),
@@ -85,6 +101,13 @@ class StoreTransaction(ABC):
     invitations: Repository[Invitation]
     opinions: Repository[Opinion]
     decision_notes: Repository[DecisionNote]
+    practice_filings: Repository[PracticeFiling]
+    duty_shifts: Repository[DutyShift]
+    guardianships: Repository[Guardianship]
+    service_agreements: Repository[ServiceAgreement]
+    attestations: Repository[Attestation]
+    whereabouts: Repository[Whereabouts]
+    authentications: Repository[Authentication]
     consent_templates: Repository[ConsentTemplate]
     consent_records: Repository[ConsentRecord]
     recordings: Repository[Recording]

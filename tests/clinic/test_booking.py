@@ -22,8 +22,8 @@ async def test_booking_makes_consult_seats_and_evidence(world: World) -> None:
     assert booked.admission.allowed
     assert (booked.doctor_seat.role, booked.patient_seat.role) == (Role.ATTENDING, Role.PATIENT)
     assert booked.patient_seat.state is SeatState.EXPECTED
-    assert world.db.codes()[-2:] == ["visit.booked", "visit.evidence_added"]
-    assert "张" not in str(world.db.events[-2])
+    assert world.db.codes()[-4:] == ["visit.booked", "visit.evidence_added", "auth.login", "visit.attested"]
+    assert "张" not in str(world.db.events[-4])
 
 
 async def test_booking_is_judged(world: World) -> None:
@@ -100,6 +100,7 @@ async def test_evidence_belongs_before_the_call(world: World) -> None:
             tx, booked.consult.id, evidence(START.date()), Actor.seated(booked.patient_seat)
         )
     assert added.added_by == booked.patient_seat.id
+    await world.ready(booked.consult)
     await world.call(booked)
     with pytest.raises(IllegalMove):
         async with world.db.begin() as tx:

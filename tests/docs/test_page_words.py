@@ -9,9 +9,11 @@ import pytest
 
 from audit.events import EventCode
 from clinic.booking import CANCEL_CODES
-from clinic.visit import REMOVAL_CODES, TERMINATION_CODES
+from clinic.rulebook import shipped
+from clinic.visit import REMOVAL_CODES
 
 ROOT = Path(__file__).resolve().parents[2]
+TERMINATION_CODES = tuple(shipped()[-1].rules["CN-09"].codes)
 PARTS = ROOT / "web" / "src" / "console"
 
 

@@ -28,6 +28,12 @@ _SAMPLES: dict[str, dict[str, Any]] = {
     "BecauseBody": {"reason": "because"},
     "PasswordBody": {"password": "another horse 8"},
     "ChangeStaffBody": {"title": "主任"},
+    "AttestBody": {"evidence_id": "0" * 32, "diagnosis": "高血压"},
+    "WhereaboutsBody": {"location": "某路 1 号", "contact_name": "某某", "contact_phone": "120"},
+    "FilingBody": {"kind": "filed", "number": "1", "valid_from": "2026-01-01"},
+    "ShiftBody": {"department": "03.04", "starts_at": _MOMENT[0], "ends_at": _MOMENT[1]},
+    "GuardianBody": {"name": "某某", "relation": "母亲"},
+    "AgreementBody": {"doctor_id": "0" * 32, "number": "1", "signed_on": "2026-01-01", "valid_to": "2026-12-31"},
 }
 
 

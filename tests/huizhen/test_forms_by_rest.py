@@ -25,6 +25,10 @@ async def _accounts(world: World) -> tuple[Browser, Browser]:
         password="a good long one",
     )
     assert doctor.status == 200, doctor.body
+    filed = await admin.post(
+        f"/api/admin/staff/{doctor.body['id']}/filings", kind="registered", number="ZY-1", valid_from="2010-01-01"
+    )
+    assert [row["number"] for row in filed.body["items"]] == ["ZY-1"]
     nurse = await admin.post(
         "/api/admin/staff", login="nurse-new", name="新护士", roles=["nurse"], password="a good long one"
     )
@@ -92,7 +96,11 @@ async def test_a_refused_booking_says_why_and_is_on_record(world: World) -> None
     assert (await admin.put(f"/api/admin/staff/{me}", verified_until="2020-01-01")).status == 200
     patient = world.houses["city"].patient.id
     reply = await nurse.post("/api/consults", **_booking(world, me, patient))
-    assert (reply.status, reply.code, reply.body["reasons"]) == (409, "visit.not_admitted", ["gate.doctor_unverified"])
+    assert (reply.status, reply.code, reply.body["reasons"]) == (
+        409,
+        "visit.not_admitted",
+        ["gate.doctor_unverified"],
+    )
     failed = [event for event in await world.events() if event.code == "visit.gate_fail"]
     assert failed[-1].public == {"reasons": ["gate.doctor_unverified"]}
     words = (await nurse.get("/api/reasons?locale=zh")).body

@@ -1,13 +1,17 @@
 """Every route for every role, in the own and in another institution: answered as the table says."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+from clinic import filings, guardians
+from clinic.actor import Actor
 from clinic.people import Role
 from clinic.roles import permits
 from huizhen.api.route import Door, Own, Route
 from huizhen.api.table import ROUTES
 from tests.huizhen.world import ROLES, Browser, World, operation
+from tests.support.proofs import filing
 
 # what a resource check lets through answers as these; 404 would mean "not yours"
 _REACHED = frozenset(range(200, 600)) - {401, 404, 500}
@@ -30,11 +34,26 @@ async def _ids(world: World) -> dict[str, str]:
     return {
         "consult": booked.consult.id,
         "seat": booked.patient.id,
-        "staff": house.staff[Role.NURSE].id,
+        "staff": house.staff[Role.ATTENDING].id,
+        "patient": house.patient.id,
+        **await _facts(world),
         "institution": house.institution.id,
         "invitation": uuid4().hex,
         **kept,
     }
+
+
+async def _facts(world: World) -> dict[str, str]:
+    """A filing and a shift of the doctor, a guardian and an agreement of the patient."""
+    house = world.houses["city"]
+    doctor, system = house.staff[Role.ATTENDING], Actor.system(house.institution.id)
+    async with world.db.begin() as tx:
+        filed = await filings.file_practice(tx, doctor.id, filing(), system)
+        shift = await filings.plan_shift(tx, doctor.id, "03.04", tx.now, tx.now + timedelta(hours=1), system)
+        guardian = await guardians.record_guardian(tx, house.patient.id, guardians.NewGuardian("母", "母亲"), system)
+        deal = guardians.NewAgreement(doctor.id, "J1", tx.now.date(), tx.now.date())
+        agreement = await guardians.record_agreement(tx, house.patient.id, deal, system)
+    return {"filing": filed.id, "shift": shift.id, "guardian": guardian.id, "agreement": agreement.id}
 
 
 async def _ask(browser: Browser, route: Route[Any], ids: dict[str, str]) -> tuple[int, Any]:

@@ -44,6 +44,7 @@ async def test_patient_from_link_to_ticket(world: World) -> None:
         == [
             "visit.booked",
             "visit.evidence_added",
+            "visit.attested",
             "link.issued",
             "link.redeemed",
             "access.denied",

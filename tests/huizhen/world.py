@@ -13,7 +13,7 @@ from uuid import uuid4
 import aiohttp
 from aiohttp.test_utils import TestServer
 
-from clinic import booking, registration
+from clinic import attesting, booking, filings, registration
 from clinic.actor import Actor
 from clinic.consult import Consult, ConsultKind, Seat
 from clinic.people import IdentityLevel, Institution, Patient, Role, Staff
@@ -24,6 +24,7 @@ from huizhen.settings import Settings
 from huizhen.store import migrate
 from huizhen.wiring import Parts, build
 from tests.support.clock import FakeClock
+from tests.support.proofs import filing
 
 PASSWORD = "correct horse 7"
 CARDIOLOGY = "03.04"
@@ -177,6 +178,11 @@ class World:
                 (proof,) if kind is ConsultKind.FOLLOW_UP else (),
             )
             booked = await booking.book(tx, new, Actor.staff(doctor))
+            if kind is ConsultKind.FOLLOW_UP:
+                kept = (await tx.follow_up_evidence.find(consult_id=booked.consult.id))[0]
+                await attesting.attest(
+                    tx, self.parts.services.sealer, booked.consult.id, kept.id, "高血压", Actor.staff(doctor)
+                )
             issued = await self.parts.services.link_door.issue(tx, booked.patient_seat, doctor.id)
         return Booked(booked.consult, booked.doctor_seat, booked.patient_seat, issued.secret)
 
@@ -270,5 +276,7 @@ async def _account(tx: Any, world: World, house: House, role: Role, hashed: str,
         verified_until=date(2049, 1, 1) if doctor else None,
     )
     staff = await registration.create_staff(tx, account, Actor.system(house.institution.id))
+    if doctor:
+        await filings.file_practice(tx, staff.id, filing(), Actor.system(house.institution.id))
     await world.parts.services.staff_door.set_password(tx, staff, hashed)
     return staff

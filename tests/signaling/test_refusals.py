@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from clinic import visit
 from clinic.roles import permits
+from clinic.rulebook import shipped
 from rtc.participant import Grants
 from signaling import messages as m
 from signaling.errors import Malformed, UnknownEvent, ack_of, problem_of
@@ -46,7 +47,7 @@ def test_every_event_has_one_model_one_handler_and_a_sample() -> None:
 
 def test_codes_are_those_of_the_domain() -> None:
     assert get_args(m.RemovalCode) == visit.REMOVAL_CODES
-    assert get_args(m.TerminationCode) == visit.TERMINATION_CODES
+    assert get_args(m.TerminationCode) == tuple(shipped()[-1].rules["CN-09"].codes)
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,10 @@ async def test_an_admission_refused_says_why_and_admits_nobody(house: Ward) -> N
     await patient.join()
     house.clock.advance(hours=5)
     ack = await doctor.act("admit", seat=patient.seat.id)
-    assert (ack["code"], ack["reasons"]) == ("visit.not_admitted", ["gate.too_late"])
+    assert (ack["code"], ack["reasons"]) == (
+        "visit.not_admitted",
+        ["gate.doctor_authentication", "gate.too_late"],
+    )
     assert house.inside == {doctor.seat.id}
     assert house.db.codes()[-1] == "visit.gate_fail"
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from audit.events import EventCode
 from audit.transaction import AuditEvent
-from clinic import booking, registration
+from clinic import attesting, booking, filings, registration
 from clinic.actor import Actor
 from clinic.consult import Consult, ConsultKind, Seat
 from clinic.people import IdentityLevel, Role, Staff
@@ -19,6 +19,7 @@ from tests.support.clock import START, FakeClock
 from tests.support.fake_media import FakeMedia, FakeRoom
 from tests.support.fake_recorder import FakeRecorder
 from tests.support.memory import MemoryDatabase
+from tests.support.proofs import filing, prove
 from tests.support.session_client import SessionClient
 
 FAR = date(2030, 1, 1)
@@ -182,6 +183,7 @@ async def furnish(made: Ward) -> None:
             ),
             system,
         )
+        await filings.file_practice(tx, made.doctor.id, filing(), system)
         patient = await registration.create_patient(
             tx,
             registration.NewPatient(
@@ -234,4 +236,7 @@ async def book(made: Ward, patient_id: str, *, starts_at: datetime = START) -> C
         event = AuditEvent(EventCode.SEAT_ADDED, nurse.institution_id, by.id, nurse.consult_id, nurse.id)
         await tx.append(event)
         made.seats["nurse"] = nurse
+        await prove(tx, made.doctor)
+        proof = (await tx.follow_up_evidence.find(consult_id=booked.consult.id))[0]
+        await attesting.attest(tx, FakeSealer(), booked.consult.id, proof.id, "高血压", by)
     return booked.consult

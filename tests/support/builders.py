@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from clinic import booking, notes, panels, registration, visit
+from audit.events import EventCode
+from audit.transaction import AuditEvent
+from clinic import attesting, booking, filings, notes, panels, registration, visit
 from clinic.actor import Actor
 from clinic.booking import Booked, NewConsult, NewEvidence, NewGuest
 from clinic.consult import Consult, ConsultKind, Seat
@@ -19,6 +21,7 @@ from consent.signing import PNG, Signing
 from recording.records import Recording, RecordingState, Segment, Track
 from tests.support.clock import FakeClock
 from tests.support.memory import MemoryDatabase
+from tests.support.proofs import filing, prove
 
 CARDIOLOGY = "03.04"
 STROKES = (((10, 10, 0), (20, 12, 16), (30, 15, 33)), ((40, 10, 200), (44, 30, 240)))
@@ -164,6 +167,8 @@ class World:
                 await registration.create_staff(tx, staff(world.partner.id, f"expert{n}", (Role.EXPERT,)), there)
                 for n in (1, 2)
             ]
+            for member in (world.doctor, world.clinic_doctor):
+                await filings.file_practice(tx, member.id, filing(), world.system)
             world.patient = await registration.create_patient(tx, patient(world.home.id), world.system)
             await templates.publish(tx, world.home.id, world.system)
         return world
@@ -183,7 +188,18 @@ class World:
             "evidence": (evidence(now.date() - timedelta(days=20)),),
         }
         async with self.db.begin() as tx:
-            return await booking.book(tx, NewConsult(**{**values, **changes}), self.system)
+            booked = await booking.book(tx, NewConsult(**{**values, **changes}), self.system)
+        await self.ready(booked.consult)
+        return booked
+
+    async def ready(self, consult: Consult) -> None:
+        """What a doctor does before the first patient: sign in, and attest the follow-up when there is a proof."""
+        async with self.db.begin() as tx:
+            doctor = await tx.staff.get(consult.doctor_id)
+            proofs = await tx.follow_up_evidence.find(consult_id=consult.id)
+            await prove(tx, doctor)
+            if proofs and consult.kind is ConsultKind.FOLLOW_UP:
+                await attesting.attest(tx, self.sealer, consult.id, proofs[0].id, "高血压", Actor.staff(doctor))
 
     async def book_panel(self) -> Booked:
         """An expert consult, nobody asked yet."""
@@ -220,6 +236,12 @@ class World:
             return (await visit.enter(tx, seat.id)).seat
 
     async def admit(self, seat: Seat) -> Seat:
+        """By the doctor, who proves who they are when that was too long ago."""
+        async with self.db.begin() as tx:
+            consult = await tx.consults.get(seat.consult_id)
+            proven = await tx.authentications.find(id=consult.doctor_id)
+            if not proven or tx.now - proven[0].at > timedelta(minutes=10):
+                await prove(tx, await tx.staff.get(consult.doctor_id))
         async with self.db.begin() as tx:
             consult = await tx.consults.get(seat.consult_id)
             by = Actor.staff(await tx.staff.get(consult.doctor_id))
@@ -286,9 +308,6 @@ class World:
         self, consult: Consult, seats: tuple[Seat, ...], keyring: FakeKeyRing, blobs: FakeBlobs
     ) -> Recording:
         """A sealed recording of the consult, one segment per seat, as the recorder would leave it."""
-        from audit.events import EventCode
-        from audit.transaction import AuditEvent
-
         now = self.clock()
         recording_id, key_id = uuid4().hex, uuid4().hex
         await keyring.create(consult.institution_id, key_id)

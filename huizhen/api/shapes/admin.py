@@ -95,6 +95,7 @@ class InstitutionView(Answer):
     time_zone: str
     phone: str
     recording_basis: str
+    province: str | None
 
 
 class ChangeInstitutionBody(Body):
@@ -107,3 +108,4 @@ class ChangeInstitutionBody(Body):
     time_zone: Line | None = None
     phone: Annotated[str, StringConstraints(pattern=r"^[0-9+ -]{3,32}$")] | None = None
     recording_basis: Literal["consent", "legal_duty"] | None = None
+    province: Annotated[str, StringConstraints(pattern=r"^\d{2}$")] | None = None

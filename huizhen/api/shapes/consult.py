@@ -24,6 +24,7 @@ from huizhen.api.shapes.base import (
     Reason,
     Text,
 )
+from huizhen.api.shapes.gates import AttestationView
 
 
 class PatientRow(Answer):
@@ -201,6 +202,10 @@ class ConsultDetail(ConsultRow):
     fee_cents: int
     institution: str
     my_seat: str | None = None
+    attestation: AttestationView | None = None
+    whereabouts_told: bool = False
+    may: list[str]
+    needs_attestation: bool
 
 
 class ConsultQuery(Query):

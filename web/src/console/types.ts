@@ -50,6 +50,20 @@ export interface Admission {
   allowed: boolean; rules_version: string; evidence_read: string[];
   reasons: { code: string; rule: string; citation: Label }[];
 }
+export interface Gate {
+  rule: string; state: "passed" | "failed" | "relaxed" | "later"; codes: string[]; text: Label; citation: Label;
+  values: { name: string; value: number; layer: string }[]; read: string[]; notice: string | null;
+}
+export interface Explained {
+  allowed: boolean; stage: string; rules_version: string; layers: { version: string; kind: string; title: Label }[]; gates: Gate[];
+}
+export interface AttestationView {
+  evidence: string; diagnosis: string; visited_on: string; visited_institution: string; doctor: string; signed_at: string;
+}
+export interface Filing { id: string; kind: "registered" | "filed"; number: string; valid_from: string; valid_to: string | null; revoked_at: string | null }
+export interface Shift { id: string; department: string; department_label: Label; starts_at: string; ends_at: string; cancelled_at: string | null }
+export interface Guardian { id: string; name: string; relation: string; proof: string; reference: string; ended_at: string | null }
+export interface Agreement { id: string; doctor: string; number: string; signed_on: string; valid_to: string; ended_at: string | null }
 export interface Note {
   complaint: string; findings: string; diagnosis: string; advice: string;
   author: string; updated_at: string; signed_at?: string | null;
@@ -75,6 +89,7 @@ export interface ConsultDetail extends ConsultRow {
   note?: Note | null; case?: CaseView | null; invitations: InvitationRow[]; opinions: OpinionView[];
   decision?: DecisionView | null; timeline: { t: string; code: string; who: string; outcome: string }[];
   fee_cents: number; institution: string; my_seat?: string | null;
+  attestation?: AttestationView | null; whereabouts_told: boolean; may: string[]; needs_attestation: boolean;
 }
 export interface SeatAdded { seat: string; link: SeatLink }
 
@@ -148,5 +163,5 @@ export interface PatientView {
 }
 export interface InstitutionView {
   id: string; name: string; name_en: string; short_name: string; licence_number: string; licence_valid_to: string;
-  departments: string[]; time_zone: string; phone: string; recording_basis: "consent" | "legal_duty";
+  departments: string[]; time_zone: string; phone: string; recording_basis: "consent" | "legal_duty"; province: string | null;
 }

@@ -4,6 +4,12 @@
 export const PROTOCOL_VERSION = 1;
 export const MAX_FRAME = 65536;
 
+export interface AdmissionTold {
+  type: "admission";
+  allowed: boolean;
+  reasons: string[];
+}
+
 export interface Admit {
   op: string;
   seat: string;
@@ -247,6 +253,7 @@ export interface SnapshotView {
   speaker: string | null;
   server_time: string;
   queue?: QueueView;
+  refused?: string[];
 }
 
 export interface SpeakerTold {
@@ -299,7 +306,8 @@ export type DirectTold =
   | ReplacedTold
   | RemovedTold
   | VideoLimitedTold
-  | NoticeTold;
+  | NoticeTold
+  | AdmissionTold;
 
 export interface Refusal {
   ok: false;

@@ -19,6 +19,8 @@ export interface RoomState {
   readonly chat: readonly ChatMessage[];
   readonly speaker: string | null;
   readonly queue: QueuePlace | null;
+  /** What speaks against the consult now, while people wait or a small child is seen: codes of `gate.*`. */
+  readonly refused: readonly string[];
   readonly qualities: Readonly<Record<string, Quality>>;
   readonly videoLimited: boolean;
   /** Codes of the latest notices, newest last, at most 20. */
@@ -42,6 +44,7 @@ export function fromSnapshot(snapshot: Snapshot, former: RoomState | null, nowMs
     chat: snapshot.chat.slice(-MAX_CHAT),
     speaker: snapshot.speaker,
     queue: snapshot.queue ?? former?.queue ?? null,
+    refused: snapshot.refused ?? [],
     qualities: former?.qualities ?? {},
     videoLimited: former?.videoLimited ?? false,
     notices: former?.notices ?? [],
@@ -86,6 +89,8 @@ export function applyDirect(state: RoomState, event: DirectEvent): RoomState {
     }
     case "queue":
       return { ...state, queue: { position: event.position, ahead: event.ahead, estimate_minutes: event.estimate_minutes } };
+    case "admission":
+      return { ...state, refused: event.reasons };
     case "video_limited":
       return { ...state, videoLimited: event.on };
     case "notice": {

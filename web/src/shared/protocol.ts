@@ -6,7 +6,9 @@ export type Role =
   | "attending" | "inviting" | "expert" | "chair" | "nurse";
 export type Source = "mic" | "camera" | "screen";
 export type SeatState = "expected" | "waiting" | "admitted" | "left" | "removed";
-export type ConsultKind = "follow_up" | "expert_consult";
+export type ConsultKind = "follow_up" | "expert_consult" | "advice" | "remote_diagnosis" | "family_doctor";
+/** Kinds with experts of another institution, led by the inviting doctor. */
+export const isPanel = (kind: string): boolean => kind === "expert_consult" || kind === "remote_diagnosis";
 export type ConsultStatus =
   | "scheduled" | "waiting" | "in_progress" | "concluding" | "closed"
   | "cancelled" | "no_show" | "terminated_unsuitable";
@@ -149,6 +151,7 @@ export interface Snapshot {
   speaker: string | null;
   server_time: string;
   queue?: QueuePlace | null;
+  refused?: string[];
 }
 
 export type RoomEvent = { epoch: string; seq: number } & (
@@ -175,6 +178,7 @@ export type DirectEvent =
   | { type: "replaced" }
   | { type: "removed"; reason: string }
   | { type: "video_limited"; on: boolean }
+  | { type: "admission"; allowed: boolean; reasons: string[] }
   | { type: "notice"; code: string };
 
 export interface AckError { ok: false; code: string; reasons?: string[]; seats?: string[]; field?: string }
