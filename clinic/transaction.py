@@ -6,6 +6,7 @@ from audit.transaction import Repository, Transaction
 from clinic.consult import ChatMessage, Consult, FollowUpEvidence, Seat, VisitNote
 from clinic.panel import Case, DecisionNote, Invitation, Opinion
 from clinic.people import Institution, Patient, Staff
+from clinic.upload import EvidenceFile
 
 
 class ClinicTransaction(Transaction, Protocol):
@@ -21,3 +22,4 @@ class ClinicTransaction(Transaction, Protocol):
     invitations: Repository[Invitation]
     opinions: Repository[Opinion]
     decision_notes: Repository[DecisionNote]
+    evidence_files: Repository[EvidenceFile]

@@ -16,6 +16,7 @@ from huizhen.wiring import Parts
 log = logs.get("http")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+_FILES = frozenset(route.path for route in ROUTES if route.raw)
 BODY_GRACE_SECONDS = 5.0  # beyond the limit of a REST request, so that its own refusal comes first
 PARTS: web.AppKey[Parts] = web.AppKey("parts", Parts)
 
@@ -47,17 +48,20 @@ async def _quieten(app: web.Application) -> None:
     await app[PARTS].quieten()
 
 
+def _longest(request: web.Request) -> float | None:
+    if request.method in ("GET", "HEAD"):
+        return None
+    settings, resource = request.app[PARTS].settings, request.match_info.route.resource
+    raw = resource is not None and resource.canonical in _FILES
+    return (settings.upload_seconds if raw else settings.request_seconds) + BODY_GRACE_SECONDS
+
+
 @web.middleware
 async def boundary(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Nothing leaves this server but an answer or a coded problem."""
     try:
         # REST has its own limit, sooner; this one is for bodies that never end on the other doors. GET may be a socket
-        limit = (
-            None
-            if request.method in ("GET", "HEAD")
-            else request.app[PARTS].settings.request_seconds + BODY_GRACE_SECONDS
-        )
-        async with asyncio.timeout(limit):
+        async with asyncio.timeout(_longest(request)):
             return await handler(request)
     except web.HTTPRedirection:
         raise

@@ -145,7 +145,7 @@ async def add_evidence(call: Call[AddEvidence]) -> ConsultDetail:
     )
     async with call.services.db.begin() as tx:
         await tx.operation(call.op, call.actor.id)
-        await booking.add_evidence(tx, consult_id, new, call.actor)
+        await booking.add_evidence(tx, consult_id, new, call.actor, tuple(body.files))
     return await changed(call, consult_id)
 
 

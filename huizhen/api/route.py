@@ -43,6 +43,8 @@ class Own(StrEnum):
     STAFF = "staff"  # an account of the own institution
     RECORDING = "recording"
     SEGMENT = "segment"
+    EVIDENCE_FILE = "evidence_file"  # of a consult the caller may know of
+    SEAT_FILE = "seat_file"  # of the caller's own consult
     ACCESS = "access"
     HOLD = "hold"
     DISPOSAL = "disposal"
@@ -83,6 +85,7 @@ class Route(Generic[B]):
     query: type[BaseModel] = NoQuery
     unit: Unit = Unit.READ
     claims: bool = True
+    raw: tuple[str, ...] = ()  # media types of a body that is a file; the handler reads it, `op` comes in a header
 
     @property
     def parameters(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from audit.transaction import AuditEvent, Repository
 from clinic.consult import ChatMessage, Consult, FollowUpEvidence, Seat, VisitNote
 from clinic.panel import Case, DecisionNote, Invitation, Opinion
 from clinic.people import Institution, Patient, Staff
+from clinic.upload import EvidenceFile
 from consent.records import ConsentRecord, ConsentTemplate
 from huizhen.auth.rows import DeviceSession, JoinLink, PlaybackView, StaffCredential, StaffSession
 from recording.records import Gap, Recording, Segment
@@ -44,6 +45,7 @@ TABLES: tuple[Table, ...] = (
     Table("consults", Consult, indexes=(("institution_id", "starts_at"), ("status",), ("doctor_id",), ("patient_id",))),
     Table("seats", Seat, indexes=(*_CONSULT, ("person_id",))),
     Table("follow_up_evidence", FollowUpEvidence, indexes=_CONSULT),
+    Table("evidence_files", EvidenceFile, indexes=_CONSULT),
     Table("visit_notes", VisitNote, indexes=_CONSULT),
     Table("chat_messages", ChatMessage, append_only=True, indexes=_CONSULT),
     Table("cases", Case, indexes=(*_CONSULT, ("invited_institution_id",))),
@@ -79,6 +81,7 @@ class StoreTransaction(ABC):
     consults: Repository[Consult]
     seats: Repository[Seat]
     follow_up_evidence: Repository[FollowUpEvidence]
+    evidence_files: Repository[EvidenceFile]
     visit_notes: Repository[VisitNote]
     chat_messages: Repository[ChatMessage]
     cases: Repository[Case]

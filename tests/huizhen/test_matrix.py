@@ -7,7 +7,9 @@ from clinic.people import Role
 from clinic.roles import permits
 from huizhen.api.route import Door, Own, Route
 from huizhen.api.table import ROUTES
-from tests.huizhen.world import ROLES, Browser, World, operation
+from tests.huizhen.test_uploads import send
+from tests.huizhen.world import ROLES, Booked, Browser, World, operation
+from tests.inspection.corpus import png
 
 # what a resource check lets through answers as these; 404 would mean "not yours"
 _REACHED = frozenset(range(200, 600)) - {401, 404, 500}
@@ -25,6 +27,7 @@ async def _ids(world: World) -> dict[str, str]:
     from tests.huizhen.shelf import archived
 
     booked = await world.book()
+    paper = await _paper(world, booked)
     kept = await archived(world)
     house = world.houses["city"]
     return {
@@ -33,8 +36,14 @@ async def _ids(world: World) -> dict[str, str]:
         "staff": house.staff[Role.NURSE].id,
         "institution": house.institution.id,
         "invitation": uuid4().hex,
+        "file": paper,
         **kept,
     }
+
+
+async def _paper(world: World, booked: Booked) -> str:
+    patient = await world.patient(booked)
+    return str((await send(patient, "/api/seat/evidence-files", png(), "image/png", "a.png")).body["id"])
 
 
 async def _ask(browser: Browser, route: Route[Any], ids: dict[str, str]) -> tuple[int, Any]:
