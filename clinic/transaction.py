@@ -4,6 +4,7 @@ from typing import Protocol
 
 from audit.transaction import Repository, Transaction
 from clinic.consult import ChatMessage, Consult, FollowUpEvidence, Seat, VisitNote
+from clinic.glass import BrokenGlass
 from clinic.panel import Case, DecisionNote, Invitation, Opinion
 from clinic.people import Institution, Patient, Staff
 from clinic.upload import EvidenceFile
@@ -22,4 +23,5 @@ class ClinicTransaction(Transaction, Protocol):
     invitations: Repository[Invitation]
     opinions: Repository[Opinion]
     decision_notes: Repository[DecisionNote]
+    broken_glasses: Repository[BrokenGlass]
     evidence_files: Repository[EvidenceFile]

@@ -251,7 +251,14 @@ async def sign_note(call: Call[Empty]) -> ConsultDetail:
 _DOCTORS = (Action.SEE_CHART, Action.BOOK)
 
 ROUTES: Table = (
-    Route(method="GET", path="/api/today", handler=today, policy=staff(own=Own.HOUSE), answer=Today, summary="The day"),
+    Route(
+        method="GET",
+        path="/api/today",
+        handler=today,
+        policy=staff(Action.OWN_SESSION, own=Own.HOUSE),
+        answer=Today,
+        summary="The day",
+    ),
     Route(
         method="GET",
         path="/api/consults",

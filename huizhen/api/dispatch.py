@@ -84,7 +84,7 @@ async def _answer(services: Services, route: Route[Any], request: web.Request) -
         _same_site(services, request, caller)
     call: Call[Any] = Call(request, services, NoBody(), None, source, caller)
     try:
-        if isinstance(caller, StaffCaller) and not route.policy.admits(caller.staff.roles):
+        if caller is not None and not route.policy.admits(call.actor.roles):
             raise NotPermitted(route.path)
         call.query = _query(route, request)
         call.body = await _body(route, request)

@@ -98,6 +98,7 @@ CHECKS: Mapping[Own, Check] = {
     Own.SEGMENT: _segment,
     Own.EVIDENCE_FILE: _evidence_file,
     Own.SEAT_FILE: _seat_file,
+    Own.BREAK_GLASS: _of_house("broken_glasses", "glass"),
     Own.ACCESS: _of_house("access_grants", "access"),
     Own.HOLD: _of_house("legal_holds", "hold"),
     Own.DISPOSAL: _of_house("disposals", "disposal"),

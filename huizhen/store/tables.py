@@ -13,6 +13,7 @@ from archive.records import AccessGrant, Disposal, LegalHold, RetainedRecord
 from audit.reader import StoredLeaf
 from audit.transaction import AuditEvent, Repository
 from clinic.consult import ChatMessage, Consult, FollowUpEvidence, Seat, VisitNote
+from clinic.glass import BrokenGlass
 from clinic.panel import Case, DecisionNote, Invitation, Opinion
 from clinic.people import Institution, Patient, Staff
 from clinic.upload import EvidenceFile
@@ -45,6 +46,7 @@ TABLES: tuple[Table, ...] = (
     Table("consults", Consult, indexes=(("institution_id", "starts_at"), ("status",), ("doctor_id",), ("patient_id",))),
     Table("seats", Seat, indexes=(*_CONSULT, ("person_id",))),
     Table("follow_up_evidence", FollowUpEvidence, indexes=_CONSULT),
+    Table("broken_glasses", BrokenGlass, indexes=(("institution_id",), *_CONSULT)),
     Table("evidence_files", EvidenceFile, indexes=_CONSULT),
     Table("visit_notes", VisitNote, indexes=_CONSULT),
     Table("chat_messages", ChatMessage, append_only=True, indexes=_CONSULT),
@@ -81,6 +83,7 @@ class StoreTransaction(ABC):
     consults: Repository[Consult]
     seats: Repository[Seat]
     follow_up_evidence: Repository[FollowUpEvidence]
+    broken_glasses: Repository[BrokenGlass]
     evidence_files: Repository[EvidenceFile]
     visit_notes: Repository[VisitNote]
     chat_messages: Repository[ChatMessage]

@@ -27,6 +27,9 @@ _SAMPLES: dict[str, dict[str, Any]] = {
     "Approve": {"list_sha256": "0" * 64},
     "BecauseBody": {"reason": "because"},
     "PasswordBody": {"password": "another horse 8"},
+    "BreakGlass": {"reason": "急诊抢救需要查看用药史"},
+    "DecideGlass": {"permit": True},
+    "ReviewGlass": {"justified": True},
     "ChangeStaffBody": {"title": "主任"},
 }
 

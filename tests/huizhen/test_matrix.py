@@ -3,6 +3,8 @@
 from typing import Any
 from uuid import uuid4
 
+from clinic import break_glass
+from clinic.actor import Actor
 from clinic.people import Role
 from clinic.roles import permits
 from huizhen.api.route import Door, Own, Route
@@ -37,6 +39,7 @@ async def _ids(world: World) -> dict[str, str]:
         "institution": house.institution.id,
         "invitation": uuid4().hex,
         "file": paper,
+        "glass": await _glass(world, booked.consult.id),
         **kept,
     }
 
@@ -44,6 +47,18 @@ async def _ids(world: World) -> dict[str, str]:
 async def _paper(world: World, booked: Booked) -> str:
     patient = await world.patient(booked)
     return str((await send(patient, "/api/seat/evidence-files", png(), "image/png", "a.png")).body["id"])
+
+
+async def _glass(world: World, consult_id: str) -> str:
+    house = world.houses["city"]
+    async with world.db.begin() as tx:
+        return str(
+            (
+                await break_glass.open_chart(
+                    tx, consult_id, "急诊抢救需要查看用药史", Actor.staff(house.staff[Role.INVITING])
+                )
+            ).id
+        )
 
 
 async def _ask(browser: Browser, route: Route[Any], ids: dict[str, str]) -> tuple[int, Any]:
