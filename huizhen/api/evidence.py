@@ -114,6 +114,7 @@ async def _list(call: Call[NoBody], consult_id: str, base: str) -> EvidenceFiles
         limit_mb=call.services.settings.upload_limit_mb,
         most=evidence_files.MOST_FILES,
         open=evidence_files.takes_more(consult, files),
+        proofs=len(await call.tx.follow_up_evidence.find(consult_id=consult_id)),
     )
 
 

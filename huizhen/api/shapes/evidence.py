@@ -24,3 +24,4 @@ class EvidenceFiles(Answer):
     limit_mb: int
     most: int
     open: bool  # more may be added
+    proofs: int  # entered, with or without a paper

@@ -7,12 +7,14 @@ import { startI18n } from "@/shared/i18n";
 import { startReasons } from "@/shared/reasons";
 import enPatient from "@/locales/en/patient.json";
 import enShared from "@/locales/en/shared.json";
+import enUploads from "@/locales/en/uploads.json";
 import zhPatient from "@/locales/zh/patient.json";
 import zhShared from "@/locales/zh/shared.json";
+import zhUploads from "@/locales/zh/uploads.json";
 import PatientApp from "./PatientApp.vue";
 import { journey } from "./journey";
 
-startI18n({ zh: { shared: zhShared, patient: zhPatient }, en: { shared: enShared, patient: enPatient } });
+startI18n({ zh: { shared: zhShared, patient: zhPatient, uploads: zhUploads }, en: { shared: enShared, patient: enPatient, uploads: enUploads } });
 startElder();
 startReasons();
 document.addEventListener("pointerdown", unlockBell, { passive: true });
