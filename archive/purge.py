@@ -22,9 +22,10 @@ from audit.leaf import payload_key_id
 from audit.transaction import AuditEvent, Database, Repository
 from clinic.documents import canonical, digest
 from clinic.people import CLINICIANS
+from clinic.upload import EvidenceFile
 from consent.transaction import Sealer
 from recording.ports import Blobs, KeyRing
-from recording.records import Recording, Segment
+from recording.records import Recording
 
 SYSTEM = "system"
 
@@ -56,17 +57,15 @@ async def purge(
     if disposal.state is DisposalState.DONE:
         return disposal
     async with db.read() as tx:
-        media = await _recordings(tx, disposal)
+        encrypted = await _encrypted(tx, disposal)
     stopped = False
-    for recording in media:
+    for thing in encrypted:
         async with db.begin() as tx:
-            stopped = not await _shred(tx, keyring, disposal_id, recording) or stopped
+            stopped = not await _shred(tx, keyring, disposal_id, thing) or stopped
     if stopped:
         raise Held()
-    for recording in media:
-        async with db.read() as tx:
-            segments = await tx.segments.find(recording_id=recording.id)
-        await _delete(blobs, recording, segments)
+    for thing in encrypted:
+        await _delete(blobs, thing)
     async with db.begin() as tx:
         return await _finish(tx, keyring, sealer, disposal_id)
 
@@ -120,35 +119,68 @@ async def _recordings(tx: ArchiveTransaction, disposal: Disposal) -> list[Record
     return [await tx.recordings.get(row.subject_id) for row in records if row.record_class == PROCESS_AV]
 
 
-async def _shred(tx: ArchiveTransaction, keyring: KeyRing, disposal_id: str, recording: Recording) -> bool:
-    """Step 4 for one recording, inside the write lock a hold needs too; False when a hold was there first."""
+@dataclass(frozen=True, slots=True)
+class Encrypted:
+    """A recording or an uploaded paper: one key, and objects known by name or lying under a prefix."""
+
+    institution_id: str
+    consult_id: str
+    id: str
+    key_id: str
+    prefix: str
+    blob_keys: tuple[str, ...]
+
+
+async def _encrypted(tx: ArchiveTransaction, disposal: Disposal) -> list[Encrypted]:
+    found = []
+    for recording in await _recordings(tx, disposal):
+        segments = await tx.segments.find(recording_id=recording.id)
+        prefix = f"{recording.institution_id}/{recording.id}/"
+        keys = tuple(segment.blob_key for segment in segments)
+        found.append(
+            Encrypted(recording.institution_id, recording.consult_id, recording.id, recording.key_id, prefix, keys)
+        )
+    for file in await _papers(tx, disposal):
+        folder = f"{file.blob_key.rpartition('/')[0]}/"
+        found.append(Encrypted(file.institution_id, file.consult_id, file.id, file.key_id, folder, (file.blob_key,)))
+    return found
+
+
+async def _papers(tx: ArchiveTransaction, disposal: Disposal) -> list[EvidenceFile]:
+    """Uploaded papers go with the visit record they belong to."""
+    records = [await tx.retained_records.get(record_id) for record_id in disposal.record_ids]
+    consults = [row.consult_id for row in records if row.record_class == EMR]
+    return [file for consult_id in consults for file in await tx.evidence_files.find(consult_id=consult_id)]
+
+
+async def _shred(tx: ArchiveTransaction, keyring: KeyRing, disposal_id: str, thing: Encrypted) -> bool:
+    """Step 4 for one recording or paper, inside the write lock a hold needs too; False when a hold was there first."""
     disposal = await tx.disposals.get(disposal_id)
-    if any(key_id == recording.key_id for key_id, _ in disposal.tombstones):
+    if any(key_id == thing.key_id for key_id, _ in disposal.tombstones):
         return True
-    if await held(tx, recording.consult_id):
+    if await held(tx, thing.consult_id):
         return False
-    tombstone = await keyring.destroy(recording.institution_id, recording.key_id)
-    await tx.disposals.save(replace(disposal, tombstones=(*disposal.tombstones, (recording.key_id, tombstone))))
+    tombstone = await keyring.destroy(thing.institution_id, thing.key_id)
+    await tx.disposals.save(replace(disposal, tombstones=(*disposal.tombstones, (thing.key_id, tombstone))))
     await tx.append(
         AuditEvent(
             EventCode.KEY_DESTROYED,
-            recording.institution_id,
+            thing.institution_id,
             SYSTEM,
-            recording.consult_id,
-            recording.id,
-            public={"key": recording.key_id, "tombstone": tombstone, "disposal": disposal_id},
+            thing.consult_id,
+            thing.id,
+            public={"key": thing.key_id, "tombstone": tombstone, "disposal": disposal_id},
         )
     )
     return True
 
 
-async def _delete(blobs: Blobs, recording: Recording, segments: Iterable[Segment]) -> None:
-    """Step 5: every object the rows name and every object listed under the recording; then the listing is empty."""
-    prefix = f"{recording.institution_id}/{recording.id}/"
-    for key in sorted({segment.blob_key for segment in segments} | set(await blobs.list(prefix))):
+async def _delete(blobs: Blobs, thing: Encrypted) -> None:
+    """Step 5: every object the rows name and every object listed under the prefix; then the listing is empty."""
+    for key in sorted({*thing.blob_keys, *await blobs.list(thing.prefix)}):
         await blobs.delete(key)
-    if left := await blobs.list(prefix):
-        raise PurgeIncomplete(f"{len(left)} objects of {recording.id}")
+    if left := await blobs.list(thing.prefix):
+        raise PurgeIncomplete(f"{len(left)} objects of {thing.id}")
 
 
 async def _finish(tx: ArchiveTransaction, keyring: KeyRing, sealer: Sealer, disposal_id: str) -> Disposal:
@@ -199,6 +231,7 @@ async def _forget(tx: ArchiveTransaction, keyring: KeyRing, disposal: Disposal) 
 
 async def _certificate(tx: ArchiveTransaction, disposal: Disposal, dues: Sequence[Due]) -> dict[str, Any]:
     policy = await policy_of(tx, disposal.institution_id)
+    papers = await _papers(tx, disposal)
     media = []
     segments_total = bytes_total = 0
     for recording in await _recordings(tx, disposal):
@@ -226,6 +259,7 @@ async def _certificate(tx: ArchiveTransaction, disposal: Disposal, dues: Sequenc
         "approved": [{"by": staff_id, "at": at} for staff_id, at in disposal.approvals],
         "policy_in_force": policy.version,
         "media": media,
+        "papers": [{"file": file.id, "key": file.key_id, "sha256": file.blob_sha256} for file in papers],
         "tombstones": [{"key": key_id, "sha256": tombstone} for key_id, tombstone in disposal.tombstones],
         "counts": {"records": len(dues), "segments": segments_total, "bytes": bytes_total},
         "destroyed_at": tx.now,
@@ -259,6 +293,7 @@ async def _erase(tx: ArchiveTransaction, record: RetainedRecord) -> Mapping[str,
             ("visit_notes", tx.visit_notes),
             ("follow_up_evidence", tx.follow_up_evidence),
             ("attestations", tx.attestations),
+            ("evidence_files", tx.evidence_files),
             ("cases", tx.cases),
             ("opinions", tx.opinions),
             ("decision_notes", tx.decision_notes),

@@ -7,7 +7,7 @@ from uuid import uuid4
 from audit.errors import MissingRow
 from audit.events import EventCode
 from audit.transaction import AuditEvent
-from clinic import checks
+from clinic import checks, evidence_files
 from clinic.access import authorise
 from clinic.actor import Actor
 from clinic.admission import Admission, Stage, judge, people_facts
@@ -147,13 +147,20 @@ def _seat(consult: Consult, role: Role, person: Staff | Patient, by: str, now: d
     )
 
 
-async def add_evidence(tx: ClinicTransaction, consult_id: str, new: NewEvidence, actor: Actor) -> FollowUpEvidence:
-    """Proof of the earlier visit (CN-07), until the call begins. Raises InvalidInput, NotPermitted, IllegalMove."""
+async def add_evidence(
+    tx: ClinicTransaction, consult_id: str, new: NewEvidence, actor: Actor, file_ids: tuple[str, ...] = ()
+) -> FollowUpEvidence:
+    """Proof of the earlier visit (CN-07), until the call begins; `file_ids`: the uploaded papers it was read from.
+
+    Raises InvalidInput, NotPermitted, IllegalMove, MissingRow.
+    """
     consult = await tx.consults.get(consult_id)
     await authorise(tx, actor, Action.ADD_EVIDENCE, consult)
     if consult.status not in (ConsultStatus.SCHEDULED, ConsultStatus.WAITING):
         raise IllegalMove("evidence belongs before the call")
-    return await _keep_evidence(tx, consult, new, actor)
+    evidence = await _keep_evidence(tx, consult, new, actor)
+    await evidence_files.link(tx, evidence, file_ids, actor)
+    return evidence
 
 
 async def _keep_evidence(tx: ClinicTransaction, consult: Consult, new: NewEvidence, actor: Actor) -> FollowUpEvidence:

@@ -13,7 +13,7 @@ from clinic import checks
 from clinic.actor import Actor
 from clinic.errors import InvalidInput, NotPermitted
 from clinic.people import AccountState, IdentityLevel, Institution, Patient, Role, Staff
-from clinic.roles import VISIT_ROLES, Action, Place, require
+from clinic.roles import READERS, VISIT_ROLES, Action, Place, require, unseparated
 from clinic.transaction import ClinicTransaction
 
 RECORDING_BASES = ("consent", "legal_duty")
@@ -239,5 +239,7 @@ def _check_staff(staff: Staff) -> None:
         raise InvalidInput("roles", "not roles of staff")
     if Role.ADMIN in staff.roles and set(staff.roles) & VISIT_ROLES:
         raise InvalidInput("roles", "an administrator holds no clinical role")
-    if {Role.ARCHIVIST, Role.APPROVER} <= set(staff.roles):
-        raise InvalidInput("roles", "who proposes disposal never approves it")
+    if unseparated(staff.roles) is not None:
+        raise InvalidInput("roles", "who proposes never approves or reviews it")
+    if set(staff.roles) & READERS and len(set(staff.roles)) > 1:
+        raise InvalidInput("roles", "auditors and regulators change nothing: they hold no other role")

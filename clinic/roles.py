@@ -48,6 +48,15 @@ class Action(StrEnum):
     PUBLISH_TEMPLATE = "publish_template"
     READ_AUDIT = "read_audit"
     ADMINISTER = "administer"
+    OWN_SESSION = "own_session"
+    OWN_PAGE = "own_page"
+    LEAVE = "leave"
+    SEE_IMAGES = "see_images"
+    ASK_HOLD = "ask_hold"
+    ADVISE_TERMINATION = "advise_termination"
+    BREAK_GLASS = "break_glass"
+    DECIDE_BREAK_GLASS = "decide_break_glass"
+    REVIEW_BREAK_GLASS = "review_break_glass"
 
 
 class Reach(StrEnum):
@@ -120,7 +129,38 @@ approve_disposal    -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -
 publish_template    -   -   -   -   -   -   -   -   -   -   Y   -   -   -   Y
 read_audit          O   O   -   -   -   -   -   -   -   Y   Y   A   Y   Y   -
 administer          -   -   -   -   -   -   -   -   -   -   -   -   -   Y   Y
+own_session         -   -   -   -   O   O   O   O   O   O   O   O   O   O   -
+own_page            O   O   O   O   -   -   -   -   -   -   -   -   -   -   -
+leave               O   O   O   O   O   O   O   O   O   -   -   -   -   -   -
+see_images          -   -   -   -   CO  O   C   C   -   -   -   A   -   -   -
+ask_hold            O   O   -   -   O   O   -   -   -   -   -   -   Y   -   -
+advise_termination  -   -   -   -   -   -   C   -   C   -   -   -   -   -   -
+break_glass         -   -   -   -   Y   Y   -   -   -   -   -   -   -   -   -
+decide_break_glass  -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -
+review_break_glass  -   -   -   -   -   -   -   -   -   -   -   -   Y   -   -
 """
+
+# Read and never changed by these (domain-rules section 7): whatever they may do alters no record of a visit.
+READERS = frozenset({Role.AUDITOR, Role.REGULATOR})
+READING = frozenset(
+    {
+        Action.SEE_CHART,
+        Action.SEE_IMAGES,
+        Action.PLAY_RECORDING,
+        Action.EXPORT,
+        Action.SEARCH_ARCHIVE,
+        Action.READ_AUDIT,
+        Action.OWN_SESSION,
+        Action.ASK_HOLD,
+        Action.REVIEW_BREAK_GLASS,
+    }
+)
+# Two halves of one act: no account holds both, so that proposer and approver are never the same hands.
+SEPARATED = (
+    (Action.PROPOSE_DISPOSAL, Action.APPROVE_DISPOSAL),
+    (Action.PLACE_HOLD, Action.LIFT_HOLD),
+    (Action.REQUEST_ACCESS, Action.DECIDE_ACCESS),
+)
 
 VISIT_ROLES = CLINICIANS | GUESTS | {Role.PATIENT}  # held by a seat in one consult; the others by an account
 DESK_ACTIONS = frozenset(
@@ -153,6 +193,14 @@ class Place:
     seat: Seat | None = None
     open: bool = False  # the consult is not over
     approved: bool = False  # another person approved this very act
+
+
+def unseparated(roles: tuple[Role, ...]) -> tuple[Action, Action] | None:
+    """The two halves of one act that these roles together would give one person."""
+    for one, other in SEPARATED:
+        if any(role in MATRIX[one] for role in roles) and any(role in MATRIX[other] for role in roles):
+            return one, other
+    return None
 
 
 def permits(role: Role, action: Action) -> bool:

@@ -13,8 +13,10 @@ from clinic.facts import (
     ServiceAgreement,
     Whereabouts,
 )
+from clinic.glass import BrokenGlass
 from clinic.panel import Case, DecisionNote, Invitation, Opinion
 from clinic.people import Institution, Patient, Staff
+from clinic.upload import EvidenceFile
 
 
 class ClinicTransaction(Transaction, Protocol):
@@ -37,3 +39,5 @@ class ClinicTransaction(Transaction, Protocol):
     attestations: Repository[Attestation]
     whereabouts: Repository[Whereabouts]
     authentications: Repository[Authentication]
+    broken_glasses: Repository[BrokenGlass]
+    evidence_files: Repository[EvidenceFile]

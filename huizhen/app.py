@@ -16,6 +16,7 @@ from huizhen.wiring import Parts
 log = logs.get("http")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+_FILES = frozenset(route.path for route in ROUTES if route.raw)
 BODY_GRACE_SECONDS = 5.0  # beyond the limit of a REST request, so that its own refusal comes first
 SOCKET_PATH = "/socket.io/"
 PARTS: web.AppKey[Parts] = web.AppKey("parts", Parts)
@@ -52,11 +53,17 @@ async def _in_time(request: web.Request, handler: Handler) -> web.StreamResponse
     """REST has its own limit, sooner; this one is for bodies that never end on the other doors. GET may be a socket."""
     if request.method in ("GET", "HEAD"):
         return await handler(request)
-    async with asyncio.timeout(request.app[PARTS].settings.request_seconds + BODY_GRACE_SECONDS) as clock:
+    async with asyncio.timeout(_longest(request)) as clock:
         answer = await handler(request)
     if clock.expired():  # the socket library takes a cancellation for an answer
         raise TimeoutError
     return answer
+
+
+def _longest(request: web.Request) -> float:
+    settings, resource = request.app[PARTS].settings, request.match_info.route.resource
+    raw = resource is not None and resource.canonical in _FILES
+    return (settings.upload_seconds if raw else settings.request_seconds) + BODY_GRACE_SECONDS
 
 
 @web.middleware

@@ -83,16 +83,21 @@ def _operation(route: Route[Any], references: Any) -> dict[str, Any]:
         "operationId": f"{route.method.lower()}_{route.path.strip('/').replace('/', '_').translate(_PLAIN)}",
         "summary": route.summary,
         "tags": [_tag(route.path)],
-        "parameters": [*_path_parameters(route), *_query_parameters(route), *_csrf(route)],
+        "parameters": [*_path_parameters(route), *_query_parameters(route), *_csrf(route), *_file_head(route)],
         "security": _SECURITY[route.policy.door],
         "responses": {"200": _success(route, references), "default": _refusal()},
         "x-own": route.policy.own.value,
         "x-actions": [action.value for action in route.policy.actions],
     }
     if route.mutates:
-        schema = references[(route.body, "validation")]
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        operation["requestBody"] = {"required": True, "content": _content(route, references)}
     return operation
+
+
+def _content(route: Route[Any], references: Any) -> dict[str, Any]:
+    if route.raw:
+        return {each: {"schema": {"type": "string", "format": "binary"}} for each in route.raw}
+    return {"application/json": {"schema": references[(route.body, "validation")]}}
 
 
 _PLAIN = str.maketrans({"{": "", "}": "", "-": "_", ".": "_"})
@@ -132,6 +137,15 @@ def _csrf(route: Route[Any]) -> list[dict[str, Any]]:
     if not route.mutates or route.policy.door not in (Door.STAFF, Door.SEAT):
         return []
     return [{"name": "X-CSRF", "in": "header", "required": True, "schema": {"type": "string"}}]
+
+
+def _file_head(route: Route[Any]) -> list[dict[str, Any]]:
+    if not route.raw:
+        return []
+    return [
+        {"name": "X-Operation", "in": "header", "required": True, "schema": {"type": "string"}},
+        {"name": "X-File-Name", "in": "header", "required": False, "schema": {"type": "string"}},
+    ]
 
 
 def _success(route: Route[Any], references: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from audit.errors import AuditError
 from clinic.errors import ClinicError
 from consent.errors import ConsentError
 from huizhen.auth.errors import AuthError
+from huizhen.inspection.errors import UploadError
 from huizhen.store.errors import StoreError
 from huizhen.verification import NotLocal
 from recording.errors import RecordingError
@@ -31,6 +32,7 @@ CODED = (
     AuthError,
     StoreError,
     NotLocal,
+    UploadError,
 )
 
 
@@ -85,6 +87,22 @@ STATUS: Mapping[str, int] = {
     "token.used": 401,
     "visit.removed": 403,
     "consent.capacity_invalid": 422,
+    "upload.error": 422,
+    "upload.refused": 422,
+    "upload.too_large": 413,
+    "upload.empty": 422,
+    "upload.busy": 503,
+    "upload.scan_unavailable": 503,
+    "upload.inspection_unavailable": 503,
+    "upload.unknown_type": 415,
+    "upload.type_mismatch": 415,
+    "upload.damaged": 422,
+    "upload.hidden_content": 422,
+    "upload.active_content": 422,
+    "upload.encrypted": 422,
+    "upload.too_many_pages": 422,
+    "upload.too_complex": 422,
+    "upload.infected": 422,
     "store.error": 500,
     "store.full": 507,
     "store.busy": 503,

@@ -7,11 +7,14 @@ from importlib.resources import files
 from clinic import reasons as domain
 
 LOCALES = ("zh", "en")
+_PARTS = ("reasons", "uploads")  # files of huizhen.words
 
 
 @lru_cache(maxsize=len(LOCALES))
 def words(locale: str) -> dict[str, str]:
     """{code: plain words} for "zh" or "en"."""
     known = {code: str(message["text"]) for code, message in domain.all_messages(locale).items()}
-    own = json.loads(files("huizhen.words").joinpath(f"reasons.{locale}.json").read_text(encoding="utf-8"))
+    own: dict[str, str] = {}
+    for name in _PARTS:
+        own |= json.loads(files("huizhen.words").joinpath(f"{name}.{locale}.json").read_text(encoding="utf-8"))
     return dict(sorted((own | known).items()))

@@ -10,6 +10,7 @@ from consent.transaction import Sealer
 from huizhen.auth.limiter import RequestRate
 from huizhen.auth.links import LinkDoor
 from huizhen.auth.staff import StaffDoor
+from huizhen.evidence_shelf import EvidenceShelf
 from huizhen.health import Health
 from huizhen.metrics import Metrics
 from huizhen.settings import Settings
@@ -39,4 +40,5 @@ class Services:
     health: Health
     checkpoints: Checkpointer
     playback: Playback
+    evidence: EvidenceShelf
     base_url: Callable[[], str]  # what links begin with

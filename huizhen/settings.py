@@ -139,6 +139,17 @@ class Settings(BaseSettings):
         512, ge=16, description="Below this much free disk no recording starts and a running one stops."
     )
 
+    # uploads
+    upload_limit_mb: int = Field(
+        20, ge=1, le=200, description="Largest uploaded paper (photo or PDF of follow-up evidence), in MiB."
+    )
+    upload_seconds: float = Field(
+        180.0, gt=0, le=900, description="Longest time one upload may take, inspection included."
+    )
+    clamd_socket: Path | None = Field(
+        None, description="Unix socket of a ClamAV daemon. With it no uploaded paper is taken unscanned."
+    )
+
     # housekeeping
     checkpoint_seconds: float = Field(
         60.0, gt=0, le=60, description="How soon new audit leaves are under a signed checkpoint."
@@ -198,6 +209,10 @@ class Settings(BaseSettings):
     @property
     def spool_path(self) -> Path:
         return self.data_dir / "spool"
+
+    @property
+    def uploads_path(self) -> Path:
+        return self.data_dir / "uploads"
 
     @property
     def tls_path(self) -> Path:

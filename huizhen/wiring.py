@@ -23,8 +23,12 @@ from huizhen.auth.limiter import Attempts, RequestRate
 from huizhen.auth.links import LinkDoor
 from huizhen.auth.passwords import Passwords
 from huizhen.auth.staff import StaffDoor
+from huizhen.evidence_shelf import EvidenceShelf
 from huizhen.headers import source_of
 from huizhen.health import Health
+from huizhen.inspection.chamber import Chamber
+from huizhen.inspection.clamd import scanner
+from huizhen.inspection.intake import Intake
 from huizhen.jobs import Jobs
 from huizhen.metrics import Live as LiveFigures
 from huizhen.metrics import LiveCounters, Metrics
@@ -76,6 +80,7 @@ class Parts:
         """After the application is set up: bring back what a former process left, then begin the housekeeping."""
         await self.recorder.open()
         await self.recorder.recover()
+        await self.services.evidence.sweep(self.database, await chores.institutions(self.database))
         await self.edge.start()
         await self.live.start()
         await upkeep.restore(self.live)
@@ -179,6 +184,7 @@ def _assemble(
         health=_health(settings, metrics, database, media),
         checkpoints=checkpoints,
         playback=Playback(database, database.keys, blobs),
+        evidence=_evidence(settings, database, blobs),
         base_url=address,
     )
     metrics.watch(lambda: figures(live, recorder))
@@ -186,6 +192,17 @@ def _assemble(
         live, tokens, allowed_origins(settings), counters, source=lambda request: source_of(request, settings)
     )
     return Parts(settings, database, checkpoints, media, recorder, live, tokens, edge, Jobs(metrics), services, address)
+
+
+def _evidence(settings: Settings, database: SqlDatabase, blobs: LocalBlobs) -> EvidenceShelf:
+    return EvidenceShelf(
+        blobs,
+        database.keys,
+        settings.uploads_path,
+        intake=Intake(settings.upload_limit_mb * _MEBIBYTE),
+        chamber=Chamber(),
+        scanner=scanner(settings.clamd_socket),
+    )
 
 
 def allowed_origins(settings: Settings) -> Sequence[str] | None:

@@ -21,14 +21,14 @@ M = TypeVar("M", bound=m.Message)
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """`action` None: open to whoever holds the seat."""
+    """One row: no event without an action of the role table."""
 
     model: type[m.Message]
-    action: Action | None
+    action: Action
     run: Callable[[Live, Line, Any], Awaitable[Ack]]
 
 
-def _handler(model: type[M], action: Action | None, run: Callable[[Live, Line, M], Awaitable[Ack]]) -> Handler:
+def _handler(model: type[M], action: Action, run: Callable[[Live, Line, M], Awaitable[Ack]]) -> Handler:
     return Handler(model, action, run)
 
 
@@ -63,7 +63,7 @@ async def _withdraw(live: Live, line: Line, message: m.ConsentWithdraw) -> Ack:
 
 HANDLERS: dict[str, Handler] = {
     "join": _handler(m.Join, Action.JOIN_MEDIA, joining.join),
-    "leave": _handler(m.Leave, None, lambda live, line, msg: joining.leave(live, line, msg.op)),
+    "leave": _handler(m.Leave, Action.LEAVE, lambda live, line, msg: joining.leave(live, line, msg.op)),
     "admit": _handler(m.Admit, Action.ADMIT, lambda live, line, msg: joining.admit(live, line, msg.seat, msg.op)),
     "remove": _handler(
         m.Remove, Action.REMOVE, lambda live, line, msg: joining.remove(live, line, msg.seat, msg.reason, msg.op)
@@ -89,13 +89,17 @@ HANDLERS: dict[str, Handler] = {
 }
 
 
+if set(HANDLERS) != set(m.EVENTS):  # neither a message nobody answers nor an answer to no message
+    raise RuntimeError(f"messages and handlers differ: {sorted(set(HANDLERS) ^ set(m.EVENTS))}")
+
+
 async def handle(live: Live, line: Line, event: object, body: object) -> Ack:
     """One message to its ack. Never raises: a refusal is coded, a defect is logged and says nothing."""
     try:
         name, message = m.parse(event, body)
         live.counters.count("signaling_events", name)
         handler = HANDLERS[name]
-        if handler.action is not None and not permits(line.caller.role, handler.action):
+        if not permits(line.caller.role, handler.action):
             live.chores.add("denied", lambda: joining.note_denied(live, line, str(handler.action)))
             return _refusal(live, NotPermitted(handler.action.value))
         if isinstance(message, m.Mutation) and not isinstance(message, m.Join):  # a join is told what holds now

@@ -145,7 +145,7 @@ async def add_evidence(call: Call[AddEvidence]) -> ConsultDetail:
     )
     async with call.services.db.begin() as tx:
         await tx.operation(call.op, call.actor.id)
-        await booking.add_evidence(tx, consult_id, new, call.actor)
+        await booking.add_evidence(tx, consult_id, new, call.actor, tuple(body.files))
     return await changed(call, consult_id)
 
 
@@ -251,7 +251,14 @@ async def sign_note(call: Call[Empty]) -> ConsultDetail:
 _DOCTORS = (Action.SEE_CHART, Action.BOOK)
 
 ROUTES: Table = (
-    Route(method="GET", path="/api/today", handler=today, policy=staff(own=Own.HOUSE), answer=Today, summary="The day"),
+    Route(
+        method="GET",
+        path="/api/today",
+        handler=today,
+        policy=staff(Action.OWN_SESSION, own=Own.HOUSE),
+        answer=Today,
+        summary="The day",
+    ),
     Route(
         method="GET",
         path="/api/consults",

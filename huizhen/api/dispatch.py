@@ -52,20 +52,27 @@ def _handler(services: Services, route: Route[Any]) -> Handler:
         started = time.perf_counter()
         status = 500
         try:
-            async with asyncio.timeout(
-                services.settings.request_seconds if route.answer.__name__ != "Stream" else None
-            ):
+            async with asyncio.timeout(_patience(services, route)):
                 response = await _answer(services, route, request)
             status = response.status
         except (*CODED, RequestError, TimeoutError) as error:
             response = problem_of(error).response()
             status = response.status
             services.metrics.refused(problem_of(error).code)
+            if route.raw:
+                response.force_close()  # what is left of the body is not waited for
         finally:
             services.metrics.answered(route.path, route.method, status, time.perf_counter() - started)
         return response
 
     return handle
+
+
+def _patience(services: Services, route: Route[Any]) -> float | None:
+    """Seconds a request may take; a file on its way out has its own clock."""
+    if route.raw:
+        return services.settings.upload_seconds
+    return None if route.answer.__name__ == "Stream" else services.settings.request_seconds
 
 
 async def _answer(services: Services, route: Route[Any], request: web.Request) -> web.StreamResponse:
@@ -77,7 +84,7 @@ async def _answer(services: Services, route: Route[Any], request: web.Request) -
         _same_site(services, request, caller)
     call: Call[Any] = Call(request, services, NoBody(), None, source, caller)
     try:
-        if isinstance(caller, StaffCaller) and not route.policy.admits(caller.staff.roles):
+        if caller is not None and not route.policy.admits(call.actor.roles):
             raise NotPermitted(route.path)
         call.query = _query(route, request)
         call.body = await _body(route, request)
@@ -137,6 +144,8 @@ def _query(route: Route[Any], request: web.Request) -> BaseModel:
 async def _body(route: Route[Any], request: web.Request) -> BaseModel:
     if not route.mutates:
         return NoBody()
+    if route.raw:
+        return _head(route, request)
     if request.content_type != "application/json":
         raise RequestError("request.media_type")
     try:
@@ -154,6 +163,15 @@ async def _body(route: Route[Any], request: web.Request) -> BaseModel:
     except ValidationError as error:
         raise RequestError("input.invalid", _where(error)) from None
     return body
+
+
+def _head(route: Route[Any], request: web.Request) -> BaseModel:
+    """Where the body is a file, the rest of what a body would say stands in headers."""
+    try:
+        head: BaseModel = route.body.model_validate({"op": request.headers.get("X-Operation", "")})
+    except ValidationError as error:
+        raise RequestError("input.invalid", _where(error)) from None
+    return head
 
 
 def _where(error: ValidationError) -> str:

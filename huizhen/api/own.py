@@ -52,6 +52,17 @@ async def _nothing(call: Call[Any], tx: StoreTransaction) -> None:
     """No resource is named: lists are made of the caller's own rows by the handler."""
 
 
+async def _evidence_file(call: Call[Any], tx: StoreTransaction) -> None:
+    consult = await visible_consult(call, tx, call.path("consult"))
+    if (await tx.evidence_files.get(call.path("file"))).consult_id != consult.id:
+        raise MissingRow("evidence_files")
+
+
+async def _seat_file(call: Call[Any], tx: StoreTransaction) -> None:
+    if (await tx.evidence_files.get(call.path("file"))).consult_id != call.seat.seat.consult_id:
+        raise MissingRow("evidence_files")
+
+
 def _of_house(table: str, parameter: str) -> Check:
     async def check(call: Call[Any], tx: StoreTransaction) -> None:
         row = await getattr(tx, table).get(call.path(parameter))
@@ -86,6 +97,9 @@ CHECKS: Mapping[Own, Check] = {
     Own.PATIENT: _of_house("patients", "patient"),
     Own.RECORDING: _recording,
     Own.SEGMENT: _segment,
+    Own.EVIDENCE_FILE: _evidence_file,
+    Own.SEAT_FILE: _seat_file,
+    Own.BREAK_GLASS: _of_house("broken_glasses", "glass"),
     Own.ACCESS: _of_house("access_grants", "access"),
     Own.HOLD: _of_house("legal_holds", "hold"),
     Own.DISPOSAL: _of_house("disposals", "disposal"),

@@ -44,6 +44,9 @@ class Own(StrEnum):
     PATIENT = "patient"  # of the own institution
     RECORDING = "recording"
     SEGMENT = "segment"
+    BREAK_GLASS = "break_glass"
+    EVIDENCE_FILE = "evidence_file"  # of a consult the caller may know of
+    SEAT_FILE = "seat_file"  # of the caller's own consult
     ACCESS = "access"
     HOLD = "hold"
     DISPOSAL = "disposal"
@@ -60,11 +63,16 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Who may call. `actions`: any of them, by any role of the account; empty = everybody who came in by that door."""
+    """Who may call. `actions`: any of them, by any role of the account (of the seat, at the patient's door)."""
 
     door: Door
     own: Own
     actions: tuple[Action, ...] = ()
+
+    def __post_init__(self) -> None:
+        """A route behind a door names its row of the role table, or nothing starts."""
+        if self.door in (Door.STAFF, Door.SEAT) and not self.actions:
+            raise ValueError("a route behind a door names its action")
 
     def admits(self, roles: tuple[Role, ...]) -> bool:
         return not self.actions or any(permits(role, action) for role in roles for action in self.actions)
@@ -84,6 +92,7 @@ class Route(Generic[B]):
     query: type[BaseModel] = NoQuery
     unit: Unit = Unit.READ
     claims: bool = True
+    raw: tuple[str, ...] = ()  # media types of a body that is a file; the handler reads it, `op` comes in a header
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -106,8 +115,9 @@ def staff(*actions: Action, own: Own) -> Policy:
     return Policy(Door.STAFF, own, actions)
 
 
-def seat(own: Own = Own.SELF) -> Policy:
-    return Policy(Door.SEAT, own)
+def seat(own: Own = Own.SELF, *actions: Action) -> Policy:
+    """The patient's door; without a named action what everybody may do on their own page."""
+    return Policy(Door.SEAT, own, actions or (Action.OWN_PAGE,))
 
 
 def public() -> Policy:

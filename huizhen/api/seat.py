@@ -10,6 +10,7 @@ from audit.transaction import AuditEvent
 from clinic import visit
 from clinic.consult import Consult, Seat
 from clinic.people import Role
+from clinic.roles import Action
 from consent import desk
 from consent.errors import SignatureInvalid
 from consent.records import ConsentRecord, SignerCapacity
@@ -19,7 +20,7 @@ from huizhen import masks
 from huizhen.api import render
 from huizhen.api.after import after_visit
 from huizhen.api.call import DEVICE_COOKIE, Call
-from huizhen.api.route import Route, Table, Unit, public, seat
+from huizhen.api.route import Own, Route, Table, Unit, public, seat
 from huizhen.api.shapes.base import Empty, LocaleQuery, NoBody
 from huizhen.api.shapes.seat import (
     AfterVisit,
@@ -300,7 +301,7 @@ ROUTES: Table = (
         method="GET",
         path="/api/seat/consent",
         handler=show_consent,
-        policy=seat(),
+        policy=seat(Own.SELF, Action.SIGN_CONSENT),
         answer=PresentedConsent,
         query=LocaleQuery,
         unit=Unit.WRITE,
@@ -311,7 +312,7 @@ ROUTES: Table = (
         method="POST",
         path="/api/seat/consent",
         handler=sign_consent,
-        policy=seat(),
+        policy=seat(Own.SELF, Action.SIGN_CONSENT),
         body=SignConsent,
         answer=SeatOverview,
         unit=Unit.NONE,
@@ -321,7 +322,7 @@ ROUTES: Table = (
         method="POST",
         path="/api/seat/consent/withdraw",
         handler=withdraw_consent,
-        policy=seat(),
+        policy=seat(Own.SELF, Action.WITHDRAW_CONSENT),
         body=WithdrawConsent,
         answer=SeatOverview,
         unit=Unit.NONE,
@@ -331,7 +332,7 @@ ROUTES: Table = (
         method="POST",
         path="/api/seat/ticket",
         handler=ticket,
-        policy=seat(),
+        policy=seat(Own.SELF, Action.JOIN_MEDIA),
         body=Empty,
         answer=TicketAnswer,
         unit=Unit.READ,

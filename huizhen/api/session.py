@@ -1,5 +1,6 @@
 """The staff door."""
 
+from clinic.roles import Action
 from huizhen.api.call import STAFF_COOKIE, Call
 from huizhen.api.route import Own, Route, Table, Unit, public, staff
 from huizhen.api.shapes.base import Accepted, LooseBody, NoBody
@@ -63,18 +64,25 @@ ROUTES: Table = (
         method="POST",
         path="/api/logout",
         handler=logout,
-        policy=staff(own=Own.SELF),
+        policy=staff(Action.OWN_SESSION, own=Own.SELF),
         body=LooseBody,
         answer=Accepted,
         unit=Unit.NONE,
         summary="Sign out",
     ),
-    Route(method="GET", path="/api/me", handler=me, policy=staff(own=Own.SELF), answer=Me, summary="Who is signed in"),
+    Route(
+        method="GET",
+        path="/api/me",
+        handler=me,
+        policy=staff(Action.OWN_SESSION, own=Own.SELF),
+        answer=Me,
+        summary="Who is signed in",
+    ),
     Route(
         method="POST",
         path="/api/step-up",
         handler=step_up,
-        policy=staff(own=Own.SELF),
+        policy=staff(Action.OWN_SESSION, own=Own.SELF),
         body=StepUp,
         answer=SteppedUp,
         unit=Unit.NONE,

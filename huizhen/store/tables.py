@@ -22,8 +22,10 @@ from clinic.facts import (
     ServiceAgreement,
     Whereabouts,
 )
+from clinic.glass import BrokenGlass
 from clinic.panel import Case, DecisionNote, Invitation, Opinion
 from clinic.people import Institution, Patient, Staff
+from clinic.upload import EvidenceFile
 from consent.records import ConsentRecord, ConsentTemplate
 from huizhen.auth.rows import DeviceSession, JoinLink, PlaybackView, StaffCredential, StaffSession
 from recording.records import Gap, Recording, Segment
@@ -53,6 +55,8 @@ TABLES: tuple[Table, ...] = (
     Table("consults", Consult, indexes=(("institution_id", "starts_at"), ("status",), ("doctor_id",), ("patient_id",))),
     Table("seats", Seat, indexes=(*_CONSULT, ("person_id",))),
     Table("follow_up_evidence", FollowUpEvidence, indexes=_CONSULT),
+    Table("broken_glasses", BrokenGlass, indexes=(("institution_id",), *_CONSULT)),
+    Table("evidence_files", EvidenceFile, indexes=_CONSULT),
     Table("visit_notes", VisitNote, indexes=_CONSULT),
     Table("chat_messages", ChatMessage, append_only=True, indexes=_CONSULT),
     Table("cases", Case, indexes=(*_CONSULT, ("invited_institution_id",))),
@@ -95,6 +99,8 @@ class StoreTransaction(ABC):
     consults: Repository[Consult]
     seats: Repository[Seat]
     follow_up_evidence: Repository[FollowUpEvidence]
+    broken_glasses: Repository[BrokenGlass]
+    evidence_files: Repository[EvidenceFile]
     visit_notes: Repository[VisitNote]
     chat_messages: Repository[ChatMessage]
     cases: Repository[Case]

@@ -4,13 +4,15 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from clinic import filings, guardians
+from clinic import break_glass, filings, guardians
 from clinic.actor import Actor
 from clinic.people import Role
 from clinic.roles import permits
 from huizhen.api.route import Door, Own, Route
 from huizhen.api.table import ROUTES
-from tests.huizhen.world import ROLES, Browser, World, operation
+from tests.huizhen.test_uploads import send
+from tests.huizhen.world import ROLES, Booked, Browser, World, operation
+from tests.inspection.corpus import png
 from tests.support.proofs import filing
 
 # what a resource check lets through answers as these; 404 would mean "not yours"
@@ -29,6 +31,7 @@ async def _ids(world: World) -> dict[str, str]:
     from tests.huizhen.shelf import archived
 
     booked = await world.book()
+    paper = await _paper(world, booked)
     kept = await archived(world)
     house = world.houses["city"]
     return {
@@ -39,6 +42,8 @@ async def _ids(world: World) -> dict[str, str]:
         **await _facts(world),
         "institution": house.institution.id,
         "invitation": uuid4().hex,
+        "file": paper,
+        "glass": await _glass(world, booked.consult.id),
         **kept,
     }
 
@@ -54,6 +59,23 @@ async def _facts(world: World) -> dict[str, str]:
         deal = guardians.NewAgreement(doctor.id, "J1", tx.now.date(), tx.now.date())
         agreement = await guardians.record_agreement(tx, house.patient.id, deal, system)
     return {"filing": filed.id, "shift": shift.id, "guardian": guardian.id, "agreement": agreement.id}
+
+
+async def _paper(world: World, booked: Booked) -> str:
+    patient = await world.patient(booked)
+    return str((await send(patient, "/api/seat/evidence-files", png(), "image/png", "a.png")).body["id"])
+
+
+async def _glass(world: World, consult_id: str) -> str:
+    house = world.houses["city"]
+    async with world.db.begin() as tx:
+        return str(
+            (
+                await break_glass.open_chart(
+                    tx, consult_id, "急诊抢救需要查看用药史", Actor.staff(house.staff[Role.INVITING])
+                )
+            ).id
+        )
 
 
 async def _ask(browser: Browser, route: Route[Any], ids: dict[str, str]) -> tuple[int, Any]:

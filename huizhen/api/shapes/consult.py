@@ -231,6 +231,7 @@ class AddEvidence(Body):
     visited_institution: Name
     diagnosis: Line
     reference: Line
+    files: Annotated[list[Id], Field(max_length=12, default_factory=list)]  # uploaded papers it was read from
 
 
 class BookConsult(Body):

@@ -9,18 +9,24 @@ import consoleEn from "@/locales/en/console.json";
 import eventsEn from "@/locales/en/events.json";
 import gatesEn from "@/locales/en/gates.json";
 import sharedEn from "@/locales/en/shared.json";
+import uploadsEn from "@/locales/en/uploads.json";
 import archiveZh from "@/locales/zh/archive.json";
 import consultZh from "@/locales/zh/consult.json";
 import consoleZh from "@/locales/zh/console.json";
 import eventsZh from "@/locales/zh/events.json";
 import gatesZh from "@/locales/zh/gates.json";
 import sharedZh from "@/locales/zh/shared.json";
+import uploadsZh from "@/locales/zh/uploads.json";
 import Shell from "./Shell.vue";
 import { router } from "./router";
 
 startI18n({
-  zh: { shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh, gates: gatesZh },
-  en: { shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn, gates: gatesEn },
+  zh: {
+    shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh, gates: gatesZh, uploads: uploadsZh,
+  },
+  en: {
+    shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn, gates: gatesEn, uploads: uploadsEn,
+  },
 });
 startReasons();
 createApp(Shell).use(router).mount("#app");

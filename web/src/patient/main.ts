@@ -9,12 +9,17 @@ import enGates from "@/locales/en/gates.json";
 import enPatient from "@/locales/en/patient.json";
 import enShared from "@/locales/en/shared.json";
 import zhGates from "@/locales/zh/gates.json";
+import enUploads from "@/locales/en/uploads.json";
 import zhPatient from "@/locales/zh/patient.json";
 import zhShared from "@/locales/zh/shared.json";
+import zhUploads from "@/locales/zh/uploads.json";
 import PatientApp from "./PatientApp.vue";
 import { journey } from "./journey";
 
-startI18n({ zh: { shared: zhShared, patient: zhPatient, gates: { where: zhGates.where, waiting: zhGates.waiting } }, en: { shared: enShared, patient: enPatient, gates: { where: enGates.where, waiting: enGates.waiting } } });
+startI18n({
+  zh: { shared: zhShared, patient: zhPatient, gates: { where: zhGates.where, waiting: zhGates.waiting }, uploads: zhUploads },
+  en: { shared: enShared, patient: enPatient, gates: { where: enGates.where, waiting: enGates.waiting }, uploads: enUploads },
+});
 startElder();
 startReasons();
 document.addEventListener("pointerdown", unlockBell, { passive: true });

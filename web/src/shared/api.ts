@@ -3,6 +3,7 @@ import { operationId } from "./operation";
 
 export const REPEATED = "operation.repeated";
 export const UNREACHABLE = "network.unreachable";
+export const STOPPED = "upload.stopped";
 
 /** A coded refusal of the server, or `network.unreachable` (status 0) when no answer came. */
 export class ApiProblem extends Error {
@@ -59,6 +60,43 @@ export class Api {
     return this.mutate<T>("PUT", path, body, options);
   }
 
+  /** A file as the whole body, with progress (0 to 1) and a way to stop; fetch tells nothing while it sends. */
+  upload<T>(path: string, file: Blob & { name?: string }, progress: (share: number) => void, signal?: AbortSignal): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const request = new XMLHttpRequest();
+      const silent = (): void => reject(new ApiProblem(0, signal?.aborted ? STOPPED : UNREACHABLE));
+      request.open("POST", path);
+      request.setRequestHeader("Accept", "application/json");
+      request.setRequestHeader("Content-Type", file.type || "application/octet-stream");
+      request.setRequestHeader("X-Operation", operationId());
+      request.setRequestHeader("X-File-Name", encodeURIComponent(file.name ?? ""));
+      if (this.csrf) request.setRequestHeader("X-CSRF", this.csrf);
+      request.upload.onprogress = (event) => progress(event.lengthComputable && event.total ? event.loaded / event.total : 0);
+      request.onerror = request.onabort = request.ontimeout = silent;
+      request.onload = () => {
+        try {
+          resolve(this.read<T>({ ok: request.status >= 200 && request.status < 300, status: request.status }, request.responseText));
+        } catch (error) {
+          reject(error instanceof Error ? error : new ApiProblem(request.status, "internal.error"));
+        }
+      };
+      signal?.addEventListener("abort", () => request.abort());
+      request.send(file);
+    });
+  }
+
+  /** The bytes of an attachment, to be shown from memory. */
+  async bytes(path: string): Promise<Blob> {
+    let response: Response;
+    try {
+      response = await this.send(path, { credentials: "same-origin", cache: "no-store" });
+    } catch {
+      throw new ApiProblem(0, UNREACHABLE);
+    }
+    if (!response.ok) this.read(response, await response.text());
+    return response.blob();
+  }
+
   private mutate<T>(method: string, path: string, body: object, options: ApiOptions): Promise<T> {
     const op = "op" in body && typeof body.op === "string" ? body.op : operationId();
     return this.call<T>(method, path, JSON.stringify({ ...body, op }), options);
@@ -97,7 +135,7 @@ export class Api {
     }
   }
 
-  private read<T>(response: Response, text: string): T {
+  private read<T>(response: Pick<Response, "ok" | "status">, text: string): T {
     let data: unknown = null;
     try {
       data = text ? JSON.parse(text) : null;
