@@ -7,7 +7,7 @@ from audit.events import EventCode
 from clinic import checks
 from clinic.access import authorise
 from clinic.actor import Actor
-from clinic.consult import Consult, Seat
+from clinic.consult import Consult, ConsultStatus, Seat
 from clinic.errors import NotPermitted
 from clinic.people import CLINICIANS
 from clinic.roles import Action
@@ -165,6 +165,8 @@ async def correct(
     if wrong.action is ConsentAction.ENTERED_IN_ERROR or wrong.capacity is SignerCapacity.STAFF_NOTICE:
         raise NothingToCorrect()
     records = await tx.consent_records.find(consult_id=consult.id)
+    if consult.status is ConsultStatus.IN_PROGRESS and wrong.action is ConsentAction.SIGNED and wrong.permitted:
+        raise NothingToCorrect("a call rests on it: enter a withdrawal, which stops it first")
     concerned = (*wrong.permitted, *wrong.refused)
     later = [decisive(records, seat.id, purpose)[1] for purpose in concerned]
     voided = {record.withdraws for record in records if record.action is ConsentAction.ENTERED_IN_ERROR}

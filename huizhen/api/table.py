@@ -1,6 +1,20 @@
 """The one table of routes. Anything not in it does not exist (the WHIP/WHEP and socket edges have their own doors)."""
 
-from huizhen.api import admin, archive, audit, consults, directory, disposals, panels, playing, public, seat, session
+from huizhen.api import (
+    admin,
+    archive,
+    audit,
+    consults,
+    directory,
+    disposals,
+    ledger,
+    panels,
+    playing,
+    public,
+    seat,
+    session,
+    templates,
+)
 from huizhen.api.route import Table
 
 ROUTES: Table = (
@@ -15,4 +29,6 @@ ROUTES: Table = (
     *disposals.ROUTES,
     *audit.ROUTES,
     *admin.ROUTES,
+    *templates.ROUTES,
+    *ledger.ROUTES,
 )

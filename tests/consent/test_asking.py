@@ -94,11 +94,11 @@ async def test_staff_ask_for_more_during_the_consult(world: World) -> None:
     }
     assert [row.purpose for row in shown.text.questions][2:] == list(EXTRA)
     assert (await world.sign(seat, intimate=False)).refused == (Purpose.INTIMATE,)
-    for purposes in (EXTRA, (Purpose.INTIMATE,)):
+    for purposes in ([*EXTRA], [Purpose.INTIMATE]):
         with pytest.raises(AlreadyRefused) as refused:
             await ask(world, seat.id, *purposes, by=doctor)
         assert refused.value.purposes == ("intimate",)
-    for purposes in ((Purpose.AI_TRANSCRIBE,), ()):
+    for purposes in ([Purpose.AI_TRANSCRIBE], []):
         with pytest.raises(NothingToAsk):
             await ask(world, seat.id, *purposes, by=doctor)
     with pytest.raises(SeatCannotSign):

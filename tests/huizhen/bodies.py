@@ -28,6 +28,27 @@ _SAMPLES: dict[str, dict[str, Any]] = {
     "BecauseBody": {"reason": "because"},
     "PasswordBody": {"password": "another horse 8"},
     "ChangeStaffBody": {"title": "主任"},
+    "DraftContent": {
+        "key": "visit.patient",
+        "locale": "zh",
+        "title": "t",
+        "sections": [],
+        "questions": [],
+        "legal_basis": [],
+    },
+    "DraftSeen": {"sha256": "0" * 64},
+    "SettingsBody": {"locales": ["zh", "en"], "purposes": []},
+    "AskBody": {"purposes": ["teach"]},
+    "WitnessBody": {
+        "capacity": "self",
+        "basis": "own",
+        "signer_name": "某某",
+        "document": "身份证",
+        "typed_name": "某某",
+    },
+    "StaffWithdrawal": {"purposes": ["rec_av"], "reason": "来电", "identified": "called_back"},
+    "EmergencyBody": {"reason": "昏迷", "tried": "电话未接"},
+    "CorrectBody": {"reason": "记错了"},
 }
 
 

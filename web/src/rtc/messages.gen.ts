@@ -43,7 +43,7 @@ export interface ConsentTold {
 
 export interface ConsentWithdraw {
   op: string;
-  purposes: ("treat" | "share_panel" | "rec_av")[];
+  purposes: ("treat" | "share_panel" | "rec_av" | "intimate" | "teach" | "observe" | "research" | "ai_transcribe" | "ai_assist" | "biometric" | "xborder")[];
   reason?: string;
 }
 
