@@ -258,6 +258,14 @@ export interface StandingView {
   treat?: "permitted" | "refused" | "withdrawn" | "undecided";
   share_panel?: "permitted" | "refused" | "withdrawn" | "undecided";
   rec_av?: "permitted" | "refused" | "withdrawn" | "undecided";
+  intimate?: "permitted" | "refused" | "withdrawn" | "undecided";
+  teach?: "permitted" | "refused" | "withdrawn" | "undecided";
+  observe?: "permitted" | "refused" | "withdrawn" | "undecided";
+  research?: "permitted" | "refused" | "withdrawn" | "undecided";
+  ai_transcribe?: "permitted" | "refused" | "withdrawn" | "undecided";
+  ai_assist?: "permitted" | "refused" | "withdrawn" | "undecided";
+  biometric?: "permitted" | "refused" | "withdrawn" | "undecided";
+  xborder?: "permitted" | "refused" | "withdrawn" | "undecided";
 }
 
 export interface Stats {
