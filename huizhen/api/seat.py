@@ -10,7 +10,7 @@ from audit.transaction import AuditEvent
 from clinic import visit
 from clinic.consult import Consult, Seat
 from clinic.people import Role
-from consent import asking, desk
+from consent import asking, desk, due
 from consent.errors import SignatureInvalid
 from consent.records import ConsentRecord, SignerCapacity
 from consent.signing import LocaleSwitch, SectionReading
@@ -101,13 +101,15 @@ async def overview_of(tx: StoreTransaction, caller: SeatCaller) -> SeatOverview:
 async def consent_card(
     tx: StoreTransaction, consult: Consult, seat: Seat, records: Sequence[ConsentRecord], basis: str
 ) -> ConsentCard:
-    """`complete`: nothing is left to decide, and what the visit needs is permitted."""
+    """`complete`: nothing is left to decide, not even anew, and what the visit needs is permitted."""
     standing = await asking.outstanding(tx, consult, seat, records)
+    again = await due.due(tx, consult, seat, records)
     decided = all(each is not Standing.UNDECIDED for each in standing.values())
     needed = required_purposes(consult.kind, seat.role, basis)
     return ConsentCard(
-        complete=decided and all(standing.get(purpose) is Standing.PERMITTED for purpose in needed),
+        complete=decided and not again and all(standing.get(purpose) is Standing.PERMITTED for purpose in needed),
         standing=standing,
+        again=[change for ask in again for change in ask.because],
     )
 
 

@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints
 from clinic.consult import ConsultKind, ConsultStatus, SeatState
 from clinic.people import Role
 from consent.lifecycle import RecordState
+from consent.reconsent import Change
 from consent.records import CapacityBasis, ConsentAction, Purpose
 from consent.standing import Standing
 from huizhen.api.shapes.base import (
@@ -77,6 +78,7 @@ class InstitutionCard(Answer):
 class ConsentCard(Answer):
     complete: bool
     standing: dict[Purpose, Standing]
+    again: list[Change] = Field(default_factory=list)  # what changed since the signing, so that it is asked anew
 
 
 class SeatOverview(Answer):

@@ -56,12 +56,12 @@ export const routes: RouteRecordRaw[] = [
     meta: { title: "disposals", icon: "stop", roles: RECORDS, rail: true },
   },
   {
-    path: "/console/templates", name: "templates", component: () => import("./pages/TemplatesPage.vue"),
-    meta: { title: "templates", icon: "text", roles: ["archivist", "approver", "admin"], rail: true },
-  },
-  {
     path: "/console/audit", name: "audit", component: () => import("./pages/AuditPage.vue"),
     meta: { title: "audit", icon: "shield", roles: ["archivist", "approver", "auditor", "admin"], rail: true },
+  },
+  {
+    path: "/console/templates", name: "templates", component: () => import("./pages/TemplatesPage.vue"),
+    meta: { title: "templates", icon: "text", roles: ["archivist", "approver", "admin"], rail: true },
   },
   {
     path: "/console/staff", name: "staff", component: () => import("./pages/StaffPage.vue"),

@@ -43,7 +43,7 @@ export interface SeatOverview {
   fee_cents: number;
   identity_confirmed: boolean;
   device_checked: boolean;
-  consent: { complete: boolean; standing: Partial<Record<Purpose, Standing>> };
+  consent: { complete: boolean; standing: Partial<Record<Purpose, Standing>>; again?: string[] };
   csrf: string;
   server_time: string;
 }
@@ -74,6 +74,8 @@ export interface Presentation {
   again?: boolean;
   /** Names of the institutions SHARE_PANEL is about. */
   shared_with?: string[];
+  /** Languages this text can be had in, beyond those of the page. */
+  locales?: string[];
 }
 
 /** One question that shows whether a section was understood; a wrong answer is explained and never blocks. */
