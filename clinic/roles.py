@@ -45,7 +45,12 @@ class Action(StrEnum):
     LIFT_HOLD = "lift_hold"
     PROPOSE_DISPOSAL = "propose_disposal"
     APPROVE_DISPOSAL = "approve_disposal"
+    DRAFT_TEMPLATE = "draft_template"
+    REVIEW_TEMPLATE = "review_template"
     PUBLISH_TEMPLATE = "publish_template"
+    ASK_CONSENT = "ask_consent"
+    CORRECT_CONSENT = "correct_consent"
+    APPROVE_EMERGENCY = "approve_emergency"
     READ_AUDIT = "read_audit"
     ADMINISTER = "administer"
     OWN_SESSION = "own_session"
@@ -126,7 +131,12 @@ place_hold          -   -   -   -   -   -   -   -   -   Y   -   -   -   -   -
 lift_hold           -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -
 propose_disposal    -   -   -   -   -   -   -   -   -   Y   -   -   -   -   -
 approve_disposal    -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -
-publish_template    -   -   -   -   -   -   -   -   -   -   Y   -   -   -   Y
+draft_template      -   -   -   -   -   -   -   -   -   Y   -   -   -   Y   -
+review_template     -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -
+publish_template    -   -   -   -   -   -   -   -   -   -   A   -   -   -   Y
+ask_consent         -   -   -   -   C   C   -   C   C   -   -   -   -   -   -
+correct_consent     -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -
+approve_emergency   -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -
 read_audit          O   O   -   -   -   -   -   -   -   Y   Y   A   Y   Y   -
 administer          -   -   -   -   -   -   -   -   -   -   -   -   -   Y   Y
 own_session         -   -   -   -   O   O   O   O   O   O   O   O   O   O   -
@@ -164,7 +174,14 @@ SEPARATED = (
 
 VISIT_ROLES = CLINICIANS | GUESTS | {Role.PATIENT}  # held by a seat in one consult; the others by an account
 DESK_ACTIONS = frozenset(
-    {Action.BOOK, Action.ADD_EVIDENCE, Action.INVITE_GUEST, Action.WITHDRAW_CONSENT}
+    {
+        Action.BOOK,
+        Action.ADD_EVIDENCE,
+        Action.INVITE_GUEST,
+        Action.WITHDRAW_CONSENT,
+        Action.WITNESS_CONSENT,
+        Action.CORRECT_CONSENT,
+    }
 )  # nurses, no seat
 
 

@@ -1,38 +1,39 @@
-"""The desk where consent is shown, signed, withdrawn; every act sealed and on record in one transaction."""
+"""The desk where consent is shown and signed; every act sealed and on record in one transaction.
 
-import base64
-import hashlib
+What happens beside a signature has its own module: `withdrawing`, `witnessing`, `asking`, `emergency`.
+"""
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from audit.errors import MissingRow
 from audit.events import EventCode
-from audit.transaction import AuditEvent
 from clinic import checks
-from clinic.access import authorise
-from clinic.actor import Actor
 from clinic.calendar import age_on, local_date
 from clinic.consult import Consult, Seat, SeatState
-from clinic.documents import canonical, digest
-from clinic.errors import NotPermitted
 from clinic.overlays import rules_for
-from clinic.people import CLINICIANS, Institution, Patient, Role
-from clinic.roles import Action
+from clinic.people import Institution, Role
+from consent import policy
 from consent import signing as claims
-from consent.errors import NothingToWithdraw, SeatCannotSign, WordingChanged
+from consent.asking import NO, asked_of
+from consent.choices import settings_of
+from consent.errors import AlreadyRefused, NothingToAsk, SeatCannotSign, SignatureInvalid, WordingChanged
+from consent.evidence import Desk, done, event, id_of, record_of, signing_evidence, understood, values
 from consent.records import ConsentAction, ConsentRecord, ConsentTemplate, Purpose, SignerCapacity
 from consent.signing import Signing
-from consent.standing import Standing, decisive, overview, standing
-from consent.templates import LOCALES, Rendered, document, key_for, latest, render
+from consent.standing import Standing, overview
+from consent.templates import Rendered, key_for, latest, render
 from consent.transaction import ConsentTransaction, Sealer
+from consent.withdrawing import correct, notice, withdraw
+from consent.witnessing import standing_witness
 
-__all__ = ["Presentation", "Signing", "notice", "present", "records_of", "sign", "withdraw"]
+__all__ = ["Presentation", "Signing", "correct", "notice", "present", "records_of", "sign", "withdraw"]
 
 
 @dataclass(frozen=True, slots=True)
 class Presentation:
-    """Exactly what to show. Hand `template_id` and `text.sha256` back when signing."""
+    """Exactly what to show. Hand `template_id` and `text.sha256` back when signing, and `again` as it was."""
 
     template_id: str
     key: str
@@ -42,26 +43,15 @@ class Presentation:
     signer_name: str
     guardian_signs: bool
     child_must_assent: bool
+    may_be_self_supporting: bool
     shared_with: tuple[str, ...]
     decided: dict[Purpose, Standing]
+    again: bool
+    locales: tuple[str, ...]
 
     @property
     def shown_digest(self) -> str:
         return self.text.sha256
-
-
-@dataclass(frozen=True, slots=True)
-class _Desk:
-    """The rows one act at the desk reads."""
-
-    consult: Consult
-    seat: Seat
-    institution: Institution
-    patient: Patient
-    template: ConsentTemplate
-    text: Rendered
-    shared_with: tuple[str, ...]
-    age: int | None  # the patient's, when the patient's text is on the desk
 
 
 async def records_of(tx: ConsentTransaction, consult_id: str) -> Sequence[ConsentRecord]:
@@ -69,17 +59,26 @@ async def records_of(tx: ConsentTransaction, consult_id: str) -> Sequence[Consen
     return await tx.consent_records.find(consult_id=consult_id)
 
 
-async def present(tx: ConsentTransaction, seat_id: str, locale: str) -> Presentation:
-    """The text for this seat in "zh" or "en"; the showing is on record. Raises NotReady, SeatCannotSign."""
-    seat = await tx.seats.get(seat_id)
-    consult = await tx.consults.get(seat.consult_id)
-    key = key_for(consult.kind, seat.role)
-    if key is None or not consult.media_open or seat.state is SeatState.REMOVED:
-        raise SeatCannotSign()
-    template = await latest(tx, seat.institution_id, key, checks.one_of("locale", locale, LOCALES))
-    desk = await _desk(tx, consult, seat, template)
+async def present(tx: ConsentTransaction, seat_id: str, locale: str, *, again: bool = False) -> Presentation:
+    """The text for this seat in a language; the showing is on record.
+
+    `again`: the person themself wishes to decide anew what they refused; nobody else may ask (条例 art. 22).
+    Raises AlreadyRefused when only refused questions are left, NotReady, SeatCannotSign.
+    """
+    consult, seat, key = await _signable(tx, seat_id)
+    settings = await settings_of(tx, seat.institution_id)
+    template = await latest(tx, seat.institution_id, key, checks.one_of("locale", locale, settings.locales))
+    records = await records_of(tx, consult.id)
+    decided = overview(records, seat.id)
+    asked = await asked_of(tx, seat, template, records, again=again)
+    if not asked:
+        raise AlreadyRefused(tuple(purpose.value for purpose, said in decided.items() if said in NO))
+    desk = await _desk(tx, consult, seat, template, asked)
     public = {"template": template.id, "version": template.version, "locale": locale, "shown": desk.text.sha256}
-    await tx.append(_event(EventCode.CONSENT_SHOWN, seat, seat.id, template.id, public))
+    public |= {"purposes": values(asked), "again": again}
+    await tx.append(event(EventCode.CONSENT_SHOWN, seat, seat.id, template.id, public))
+    ages, age = desk.policy.ages, desk.age
+    child = age is not None and age < ages["adult"]
     return Presentation(
         template.id,
         key,
@@ -87,289 +86,192 @@ async def present(tx: ConsentTransaction, seat_id: str, locale: str) -> Presenta
         locale,
         desk.text,
         seat.display_name,
-        guardian_signs=desk.age is not None and desk.age < claims.ADULT,
-        child_must_assent=desk.age is not None and claims.OWN_WORD <= desk.age < claims.ADULT,
+        guardian_signs=child,
+        child_must_assent=child and age is not None and age >= ages["own_word"],
+        may_be_self_supporting=child and age is not None and age >= ages["self_supporting"],
         shared_with=desk.shared_with,
-        decided=overview(await records_of(tx, consult.id), seat.id),
+        decided=decided,
+        again=again,
+        locales=settings.locales,
     )
 
 
 async def sign(tx: ConsentTransaction, sealer: Sealer, seat_id: str, signing: Signing) -> ConsentRecord:
     """One signature under one text. The same operation id again gives the same record and changes nothing.
 
-    Raises WordingChanged, DecisionIncomplete, SignatureInvalid, CapacityInvalid, IdentityTooLow, SeatCannotSign.
+    Raises WordingChanged, DecisionIncomplete, SignatureInvalid, CapacityInvalid, IdentityTooLow, WitnessMissing,
+    AlreadyRefused, SeatCannotSign.
     """
-    record_id = _record_id(seat_id, "sign", signing.operation_id)
-    if (done := await _done(tx, record_id)) is not None:
-        return done
+    record_id = id_of(seat_id, "sign", signing.operation_id)
+    if (before := await done(tx, record_id)) is not None:
+        return before
     await tx.operation(signing.operation_id, seat_id)
-    desk = await _checked(tx, seat_id, signing)
-    evidence = canonical(await _evidence(tx, desk, signing))
+    desk, witness = await _checked(tx, seat_id, signing)
     permitted = tuple(row.purpose for row in desk.text.questions if signing.decisions[row.purpose])
     refused = tuple(row.purpose for row in desk.text.questions if not signing.decisions[row.purpose])
-    record = ConsentRecord(
-        id=record_id,
-        institution_id=desk.seat.institution_id,
-        consult_id=desk.consult.id,
-        seat_id=seat_id,
+    record = record_of(
+        tx,
+        sealer,
+        desk.seat,
+        await signing_evidence(tx, desk, signing, witness),
+        record_id=record_id,
         action=ConsentAction.SIGNED,
+        capacity=signing.capacity,
         permitted=permitted,
         refused=refused,
         shared_with=desk.shared_with if Purpose.SHARE_PANEL in permitted else (),
-        capacity=signing.capacity,
         template_id=desk.template.id,
         locale=desk.template.locale,
-        evidence=evidence.decode(),
-        digest=digest(evidence),
-        seal=sealer.seal(desk.seat.institution_id, digest(evidence), int(tx.now.timestamp())),
-        recorded_at=tx.now,
     )
     await tx.consent_records.add(record)
     code = EventCode.CONSENT_SIGNED if permitted else EventCode.CONSENT_REFUSED
-    public = {
-        "permitted": [purpose.value for purpose in permitted],
-        "refused": [purpose.value for purpose in refused],
+    public: dict[str, Any] = {
+        "permitted": values(permitted),
+        "refused": values(refused),
         "template": desk.template.id,
         "locale": record.locale,
         "evidence": record.digest,
+        "capacity": signing.capacity.value,
+        "again": signing.again,
     }
-    await tx.append(_event(code, desk.seat, seat_id, record.id, public))
+    if (right := understood(desk, signing)) is not None:
+        public["understood"] = right
+    await tx.append(event(code, desk.seat, seat_id, record.id, public))
+    if signing.child_name is not None:
+        await _assent(tx, sealer, desk, signing, record)
     return record
 
 
-async def withdraw(
-    tx: ConsentTransaction,
-    sealer: Sealer,
-    seat_id: str,
-    purposes: Sequence[Purpose],
-    *,
-    reason: str,
-    operation_id: str,
-    by: Actor,
-) -> ConsentRecord:
-    """Take back what was permitted, in the room, later, or by phone (a nurse enters it); PIPL art. 15.
-
-    Stop the recorder BEFORE calling this; `gate.withdrawal_effect` says what to stop.
-    Raises NothingToWithdraw, NotPermitted.
-    """
-    seat = await tx.seats.get(seat_id)
-    consult = await tx.consults.get(seat.consult_id)
-    if seat.role in CLINICIANS:
-        raise NotPermitted("the standing notice is not withdrawn")
-    await authorise(tx, by, Action.WITHDRAW_CONSENT, consult, owners=[seat.id, seat.person_id or seat.id])
-    record_id = _record_id(seat_id, "withdraw", operation_id)
-    if (done := await _done(tx, record_id)) is not None:
-        return done
-    await tx.operation(operation_id, seat_id)
-    records = await records_of(tx, consult.id)
-    held = [purpose for purpose in Purpose if purpose in purposes]
-    withdrawn = tuple(purpose for purpose in held if standing(records, seat_id, purpose) is Standing.PERMITTED)
-    if not withdrawn:
-        raise NothingToWithdraw()
-    signed = decisive(records, seat_id, withdrawn[0])[1]
-    assert signed is not None  # standing PERMITTED has a record
+async def _assent(tx: ConsentTransaction, sealer: Sealer, desk: Desk, signing: Signing, signed: ConsentRecord) -> None:
+    """The child's own word, its own act: what was shown to it, its name in its own hand (Civil Code art. 19)."""
     evidence = {
-        "type": "huizhen.consent-withdrawal",
+        "type": "huizhen.consent-assent",
         "v": 1,
-        "purposes": withdrawn,
-        "reason": checks.text("reason", reason, 500, 0),
-        "seat": seat_id,
-        "consult": consult.id,
-        "entered_by": by.seat_id or by.id,
+        "record": signed.id,
+        "record_digest": signed.digest,
+        "rendered_text_sha256": desk.text.sha256,
+        "typed_name": signing.child_name,
+        "age": desk.age,
+        "seat": desk.seat.id,
+        "consult": desk.consult.id,
         "server_time": tx.now,
     }
-    record = _statement(tx, sealer, seat, evidence, withdraws=signed, record_id=record_id, purposes=withdrawn)
-    await tx.consent_records.add(record)
-    public = {"purposes": [purpose.value for purpose in withdrawn], "evidence": record.digest}
-    await tx.append(_event(EventCode.CONSENT_WITHDRAWN, seat, by.seat_id or by.id, record.id, public))
-    return record
-
-
-async def notice(tx: ConsentTransaction, sealer: Sealer, seat_id: str) -> ConsentRecord:
-    """Staff acknowledge the standing notice on recording by joining. Idempotent. Raises SeatCannotSign for others."""
-    seat = await tx.seats.get(seat_id)
-    if seat.role not in CLINICIANS:
-        raise SeatCannotSign()
-    where, known = decisive(await records_of(tx, seat.consult_id), seat_id, Purpose.REC_AV)
-    if known is not None and where is Standing.PERMITTED:
-        return known
-    evidence = {
-        "type": "huizhen.staff-notice",
-        "v": 1,
-        "notice": "recording-by-consent-of-all-present",
-        "seat": seat_id,
-        "person": seat.person_id,
-        "role": seat.role,
-        "consult": seat.consult_id,
-        "server_time": tx.now,
-    }
-    record_id = _record_id(seat_id, "notice", "")
-    record = _statement(tx, sealer, seat, evidence, record_id=record_id, purposes=(Purpose.REC_AV,))
-    await tx.consent_records.add(record)
-    public = {"permitted": [Purpose.REC_AV.value], "notice": True, "evidence": record.digest}
-    await tx.append(_event(EventCode.CONSENT_SIGNED, seat, seat_id, record.id, public))
-    return record
-
-
-def _statement(
-    tx: ConsentTransaction,
-    sealer: Sealer,
-    seat: Seat,
-    evidence: dict[str, Any],
-    *,
-    record_id: str,
-    purposes: tuple[Purpose, ...],
-    withdraws: ConsentRecord | None = None,
-) -> ConsentRecord:
-    """A record without a template: a withdrawal or a notice."""
-    data = canonical(evidence)
-    return ConsentRecord(
-        id=record_id,
-        institution_id=seat.institution_id,
-        consult_id=seat.consult_id,
-        seat_id=seat.id,
-        action=ConsentAction.SIGNED if withdraws is None else ConsentAction.WITHDRAWN,
-        permitted=purposes,
-        refused=(),
-        shared_with=(),
-        capacity=SignerCapacity.STAFF_NOTICE if withdraws is None else withdraws.capacity,
-        template_id=None,
-        locale="zh" if withdraws is None else withdraws.locale,
-        evidence=data.decode(),
-        digest=digest(data),
-        seal=sealer.seal(seat.institution_id, digest(data), int(tx.now.timestamp())),
-        recorded_at=tx.now,
-        withdraws=None if withdraws is None else withdraws.id,
+    record = record_of(
+        tx,
+        sealer,
+        desk.seat,
+        evidence,
+        record_id=id_of(desk.seat.id, "assent", signing.operation_id),
+        action=ConsentAction.ASSENTED,
+        capacity=SignerCapacity.SELF,
+        locale=desk.template.locale,
+        about=signed.id,
     )
+    await tx.consent_records.add(record)
+    public = {"record": signed.id, "evidence": record.digest}
+    await tx.append(event(EventCode.CONSENT_ASSENTED, desk.seat, desk.seat.id, record.id, public))
 
 
-async def _checked(tx: ConsentTransaction, seat_id: str, signing: Signing) -> _Desk:
+async def _signable(tx: ConsentTransaction, seat_id: str) -> tuple[Consult, Seat, str]:
     seat = await tx.seats.get(seat_id)
     consult = await tx.consults.get(seat.consult_id)
     key = key_for(consult.kind, seat.role)
     if key is None or not consult.media_open or seat.state is SeatState.REMOVED:
         raise SeatCannotSign()
+    return consult, seat, key
+
+
+async def _checked(tx: ConsentTransaction, seat_id: str, signing: Signing) -> tuple[Desk, ConsentRecord | None]:
+    consult, seat, key = await _signable(tx, seat_id)
+    template = await _template(tx, seat, key, signing.template_id)
+    records = await records_of(tx, consult.id)
+    asked = await asked_of(tx, seat, template, records, again=signing.again)
+    if not asked:
+        raise NothingToAsk()
+    desk = await _desk(tx, consult, seat, template, asked)
+    current = await latest(tx, seat.institution_id, key, template.locale)
+    if current.id != template.id or desk.text.sha256 != signing.shown_digest:
+        raise WordingChanged()
+    own = (desk.patient.name, desk.patient.name_en) if seat.role is Role.PATIENT else (seat.display_name,)
+    claims.check_decisions(signing, [row.purpose for row in desk.text.questions])
+    claims.check_capacity(signing, desk.age, desk.policy)
+    claims.check_signature(signing, own)
+    claims.check_hints(signing, [row.key for row in desk.text.sections], desk.check)
+    _check_assent(desk, signing, own)
+    witness = standing_witness(records, seat_id, desk.policy, tx.now)
+    claims.check_witness(signing, witness.capacity if witness else None)
+    if seat.role is Role.PATIENT:
+        seen = witness is not None and witness.capacity is signing.capacity
+        claims.check_identity(signing, desk.patient.identity_level, desk.policy, witnessed=seen)
+    return desk, witness
+
+
+async def _template(tx: ConsentTransaction, seat: Seat, key: str, template_id: str) -> ConsentTemplate:
     try:
-        template = await tx.consent_templates.get(signing.template_id)
+        template = await tx.consent_templates.get(template_id)
     except MissingRow as error:
         raise WordingChanged() from error
     if template.key != key or template.institution_id != seat.institution_id:
         raise WordingChanged()
-    desk = await _desk(tx, consult, seat, template)
-    current = await latest(tx, seat.institution_id, key, template.locale)
-    if current.id != template.id or desk.text.sha256 != signing.shown_digest:
-        raise WordingChanged()
-    patient = desk.patient
-    names = (patient.name, patient.name_en) if seat.role is Role.PATIENT else (seat.display_name,)
-    claims.check_decisions(signing, [row.purpose for row in desk.text.questions])
-    claims.check_capacity(signing, desk.age)
-    claims.check_signature(signing, names)
-    claims.check_hints(signing, [row.key for row in desk.text.sections])
-    if seat.role is Role.PATIENT:
-        rules = rules_for(desk.institution, tx.now)
-        claims.check_identity(signing, patient.identity_level, rules)
-    return desk
+    return template
 
 
-async def _desk(tx: ConsentTransaction, consult: Consult, seat: Seat, template: ConsentTemplate) -> _Desk:
+def _check_assent(desk: Desk, signing: Signing, own: tuple[str, ...]) -> None:
+    """A child that has a word types its own name; nobody else is asked for one. Raises SignatureInvalid."""
+    assents = (
+        desk.age is not None
+        and not claims.acts_alone(signing, desk.age, desk.policy)
+        and desk.age >= desk.policy.ages["own_word"]
+    )
+    if assents != (signing.child_name is not None):
+        raise SignatureInvalid("child_name")
+    if signing.child_name is not None and not claims.is_one_of(signing.child_name, own):
+        raise SignatureInvalid("child_name")
+
+
+async def _desk(
+    tx: ConsentTransaction, consult: Consult, seat: Seat, template: ConsentTemplate, asked: Sequence[Purpose]
+) -> Desk:
     institution = await tx.institutions.get(consult.institution_id)
     doctor = await tx.staff.get(consult.doctor_id)
     patient = await tx.patients.get(consult.patient_id)
+    settings = await settings_of(tx, seat.institution_id)
     cases = await tx.cases.find(consult_id=consult.id)
     partners = [await tx.institutions.get(case.invited_institution_id) for case in cases]
     today = local_date(tx.now, institution.time_zone)
     rules = rules_for(institution, tx.now)
-    english = template.locale == "en"
-    values = {
-        "institution": _name(institution, english),
-        "doctor": (doctor.name_en or doctor.name) if english else doctor.name,
+    chinese = template.locale.startswith("zh")
+    filled = {
+        "institution": _name(institution, chinese),
+        "doctor": doctor.name if chinese else (doctor.name_en or doctor.name),
         "licence": doctor.licence_number or "-",
         "phone": institution.phone,
-        "fee": _fee(consult.fee_cents, english),
+        "fee": _fee(consult.fee_cents, chinese),
         "retention_years": str(rules.value("CN-14", "process_years")),
         "record_years": str(rules.value("CN-14", "record_years")),
-        "shared_with": (", " if english else "、").join(_name(partner, english) for partner in partners),
+        "shared_with": ("、" if chinese else ", ").join(_name(partner, chinese) for partner in partners),
+        "ethics_id": settings.ethics_id,
+        "abroad": settings.abroad,
     }
-    return _Desk(
+    return Desk(
         consult,
         seat,
         institution,
         patient,
         template,
-        render(template, values),
+        render(template, filled, asked),
         tuple(partner.id for partner in partners),
         age_on(patient.birth_date, today) if seat.role is Role.PATIENT else None,
+        policy.in_force(today),
     )
 
 
-def _name(institution: Institution, english: bool) -> str:
-    return (institution.name_en or institution.name) if english else institution.name
+def _name(institution: Institution, chinese: bool) -> str:
+    return institution.name if chinese else (institution.name_en or institution.name)
 
 
-def _fee(cents: int, english: bool) -> str:
+def _fee(cents: int, chinese: bool) -> str:
     if cents == 0:
-        return "free of charge" if english else "免费"
+        return "免费" if chinese else "free of charge"
     amount = f"{cents // 100}.{cents % 100:02d}"
-    return f"CNY {amount}" if english else f"人民币{amount}元"
-
-
-async def _evidence(tx: ConsentTransaction, desk: _Desk, signing: Signing) -> dict[str, Any]:
-    inside = await tx.seats.find(consult_id=desk.consult.id, state=SeatState.ADMITTED)
-    patient = desk.seat.role is Role.PATIENT
-    times = [point[2] for stroke in signing.strokes for point in stroke]
-    return {
-        "type": "huizhen.consent",
-        "v": 1,
-        "template": {
-            "id": desk.template.id,
-            "key": desk.template.key,
-            "version": desk.template.version,
-            "sha256": desk.template.sha256,
-        },
-        "locale": desk.template.locale,
-        "shown": document(desk.text),
-        "rendered_text_sha256": desk.text.sha256,
-        "decisions": {purpose.value: answer for purpose, answer in signing.decisions.items()},
-        "shared_with": desk.shared_with,
-        "signer": {
-            "seat": desk.seat.id,
-            "role": desk.seat.role,
-            "capacity": signing.capacity,
-            "typed_name": signing.typed_name,
-            "relation": signing.relation or desk.seat.relation,
-            "child_assents": signing.child_assents,
-            "identity_level": int(desk.patient.identity_level) if patient else 0,
-        },
-        "signature": {
-            "sha256": digest(signing.signature_image),
-            "png": base64.b64encode(signing.signature_image).decode(),
-            "method": signing.method,
-            "strokes": signing.strokes,
-            "duration_ms": max(times, default=0) - min(times, default=0),
-        },
-        "reading": {
-            key: {"shown_ms": row.shown_ms, "dwell_ms": row.dwell_ms, "scrolled": row.scrolled}
-            for key, row in signing.reading.items()
-        },
-        "consult": desk.consult.id,
-        "institution": desk.consult.institution_id,
-        "participants": [{"seat": seat.id, "role": seat.role} for seat in inside],
-        "server_time": tx.now,
-        "device": dict(signing.device),
-    }
-
-
-async def _done(tx: ConsentTransaction, record_id: str) -> ConsentRecord | None:
-    try:
-        return await tx.consent_records.get(record_id)
-    except MissingRow:
-        return None
-
-
-def _record_id(seat_id: str, act: str, operation_id: str) -> str:
-    """Derived from the operation, so that a resend finds the first outcome."""
-    return hashlib.sha256(f"consent:{act}:{seat_id}:{operation_id}".encode()).hexdigest()[:32]
-
-
-def _event(code: EventCode, seat: Seat, actor_id: str, subject_id: str, public: dict[str, Any]) -> AuditEvent:
-    return AuditEvent(code, seat.institution_id, actor_id, seat.consult_id, subject_id, public=public)
+    return f"人民币{amount}元" if chinese else f"CNY {amount}"

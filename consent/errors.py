@@ -79,6 +79,80 @@ class SeatCannotSign(ConsentError):
 
 
 class WordingIncomplete(ConsentError):
-    """A required statement or question is missing from the wording; `detail` names it."""
+    """What the wording lacks; `reasons` lists everything as "what:which"."""
 
     code = "consent.wording_incomplete"
+
+    def __init__(self, reasons: tuple[str, ...]) -> None:
+        super().__init__(", ".join(reasons))
+        self.reasons = reasons
+
+
+class PolicyInvalid(ConsentError):
+    """A policy file is incomplete or contradicts itself; `detail` says where."""
+
+    code = "consent.policy_invalid"
+
+
+class DraftClosed(ConsentError):
+    """The draft has been published or discarded."""
+
+    code = "consent.draft_closed"
+
+
+class DraftChanged(ConsentError):
+    """The draft is not what was reviewed: read it again."""
+
+    code = "consent.draft_changed"
+
+
+class DraftUnchanged(ConsentError):
+    """The draft says the same as the version in force."""
+
+    code = "consent.draft_unchanged"
+
+
+class SameHands(ConsentError):
+    """Author, reviewer and publisher must be three people."""
+
+    code = "consent.same_hands"
+
+
+class NotReviewed(ConsentError):
+    """Nobody has reviewed exactly this text yet."""
+
+    code = "consent.not_reviewed"
+
+
+class AlreadyRefused(ConsentError):
+    """The person said no in this consult; only they themselves may ask to decide again (条例 art. 22)."""
+
+    code = "consent.already_refused"
+
+    def __init__(self, purposes: tuple[str, ...]) -> None:
+        super().__init__(",".join(purposes))
+        self.purposes = purposes
+
+
+class NothingToAsk(ConsentError):
+    """Everything asked for has been decided, or the text has no such question."""
+
+    code = "consent.nothing_to_ask"
+
+
+class WitnessMissing(ConsentError):
+    """This capacity needs a member of the clinic's staff who saw the documents and the signing."""
+
+    code = "consent.witness_missing"
+
+
+class EmergencyNotOpen(ConsentError):
+    """No emergency consent: somebody has decided already, or the doctor of the consult would approve it themselves."""
+
+    code = "consent.emergency_not_open"
+
+
+class NothingToCorrect(ConsentError):
+    """The record is no signing or withdrawal of this consult, or has been corrected already."""
+
+    code = "consent.nothing_to_correct"

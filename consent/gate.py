@@ -1,38 +1,21 @@
 """The two gates: nobody gets media before consent, and nothing is recorded without everybody's. Pure, fail closed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from uuid import uuid4
 
 from clinic.consult import Consult, ConsultStatus, Seat, SeatState
 from clinic.people import CLINICIANS, Role
+from consent.effects import Effect, OnWithdrawal, RecordingPolicy
+from consent.effects import of as effects_of
 from consent.errors import ConsentMissing, RecordingNotPermitted
 from consent.grant import GRANT_SECONDS, RecordingGrant
+from consent.lifecycle import in_force
 from consent.records import Purpose
 from consent.standing import Ledger, Standing, decisive, missing, patient_seats, required_purposes, shared_with
 
-
-class OnWithdrawal(StrEnum):
-    """What another person's withdrawal does to a running recording."""
-
-    PRIVACY_INTERVAL = "privacy_interval"  # they stay, their tracks are not written
-    STOP = "stop"
-
-
-@dataclass(frozen=True, slots=True)
-class RecordingPolicy:
-    other_withdraws: OnWithdrawal = OnWithdrawal.PRIVACY_INTERVAL
-
-
-class Effect(StrEnum):
-    """What a withdrawal does to the running call, at once."""
-
-    STOP_RECORDING = "stop_recording"
-    DROP_PERSON = "drop_person"  # from the recording, not from the room
-    REMOVE_EXPERTS = "remove_experts"
-    END_CONSULT = "end_consult"
+__all__ = ["RECORDING_REASONS", "Effect", "OnWithdrawal", "RecordingPolicy", "recording_grant", "require"]
+__all__ += ["withdrawal_effect"]
 
 
 def require(records: Ledger, consult: Consult, seat: Seat, basis: str = "consent") -> None:
@@ -59,6 +42,7 @@ def recording_grant(
     now: datetime,
 ) -> RecordingGrant:
     """60 seconds for exactly the people present. Raises RecordingNotPermitted: every reason, the seats concerned."""
+    records = in_force(records, now)
     reasons: dict[str, None] = {}
     seats: dict[str, None] = {}
     recorded: list[str] = []
@@ -94,14 +78,8 @@ def recording_grant(
 
 
 def withdrawal_effect(seat: Seat, purpose: Purpose, policy: RecordingPolicy) -> Effect:
-    """What to do at once, before anything is committed."""
-    if purpose is Purpose.TREAT:
-        return Effect.END_CONSULT
-    if purpose is Purpose.SHARE_PANEL:
-        return Effect.REMOVE_EXPERTS
-    if seat.role is Role.PATIENT or policy.other_withdraws is OnWithdrawal.STOP:
-        return Effect.STOP_RECORDING
-    return Effect.DROP_PERSON
+    """The first thing to do at once, before anything is committed; `effects.of` has them all."""
+    return effects_of(seat, purpose, policy)[0]
 
 
 def _room_reasons(consult: Consult, present: Sequence[Seat]) -> list[str]:

@@ -17,14 +17,20 @@ class Standing(StrEnum):
     UNDECIDED = "undecided"
 
 
+_SPOKEN = {  # an assent or a witness permits nothing and is never reached
+    ConsentAction.SIGNED: Standing.PERMITTED,
+    ConsentAction.WITHDRAWN: Standing.WITHDRAWN,
+    ConsentAction.ENTERED_IN_ERROR: Standing.UNDECIDED,  # never back to an earlier yes: it is asked again
+}
+
+
 def decisive(records: Ledger, seat_id: str, purpose: Purpose) -> tuple[Standing, ConsentRecord | None]:
     """The standing and the record that decided it: the last one that speaks of the purpose."""
     for record in reversed(records):
         if record.seat_id != seat_id:
             continue
         if purpose in record.permitted:
-            withdrawn = record.action is ConsentAction.WITHDRAWN
-            return (Standing.WITHDRAWN if withdrawn else Standing.PERMITTED), record
+            return _SPOKEN[record.action], record
         if purpose in record.refused:
             return Standing.REFUSED, record
     return Standing.UNDECIDED, None

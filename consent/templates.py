@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -18,28 +19,16 @@ from clinic.documents import canonical, digest
 from clinic.people import GUESTS, Role
 from clinic.roles import Action, Place, require
 from consent.errors import NotReady, WordingIncomplete
-from consent.records import ConsentTemplate, Purpose, PurposeQuestion, TemplateSection
+from consent.policy import in_force
+from consent.records import Comprehension, ConsentTemplate, Purpose, PurposeQuestion, TemplateDraft, TemplateSection
+from consent.statements import STATEMENTS, lacking
 from consent.transaction import ConsentTransaction
 
 LOCALES = ("zh", "en")
 PLACEHOLDERS = frozenset(
     {"institution", "doctor", "licence", "retention_years", "record_years", "phone", "fee", "shared_with"}
+    | {"ethics_id", "abroad"}
 )
-_VISIT = (
-    "provider scope limits emergency fee identity recipients recording supervision rights withdrawal "
-    "alternatives prescription minors ai residency choices"
-)
-STATEMENTS: Mapping[str, tuple[str, ...]] = {  # required statements by section key, domain-rules section 6
-    "visit.patient": tuple(_VISIT.split()),
-    "panel.patient": (*_VISIT.split(), "sharing", "responsibility"),
-    "visit.guest": ("role", "confidentiality", "recording", "rights", "withdrawal", "choices"),
-}
-QUESTIONS: Mapping[str, tuple[Purpose, ...]] = {
-    "visit.patient": (Purpose.TREAT, Purpose.REC_AV),
-    "panel.patient": (Purpose.TREAT, Purpose.SHARE_PANEL, Purpose.REC_AV),
-    "visit.guest": (Purpose.REC_AV,),
-}
-MAY_BLOCK_CARE = frozenset({Purpose.TREAT, Purpose.SHARE_PANEL})  # PIPL art. 16: nothing else may
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +69,28 @@ def parse(source: str, basis: str = "consent") -> Wording:
             data["key"],
             data["locale"],
             data["title"],
-            tuple(TemplateSection(row["key"], row["title"], row["body"]) for row in data["sections"]),
+            tuple(_section(row) for row in data["sections"]),
             tuple(_question(row, basis) for row in data["questions"]),
             tuple(data["legal_basis"]),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise WordingIncomplete(f"{type(error).__name__}: {error}") from error
+        raise WordingIncomplete((f"unreadable:{type(error).__name__}",)) from error
     check(wording, basis)
     return wording
+
+
+def _section(row: Mapping[str, Any]) -> TemplateSection:
+    return TemplateSection(
+        row["key"],
+        row["title"],
+        row["body"],
+        tuple(row.get("statements", ())),
+        _comprehension(row["check"]) if "check" in row else None,
+    )
+
+
+def _comprehension(row: Mapping[str, Any]) -> Comprehension:
+    return Comprehension(row["question"], tuple(row["options"]), row["right"], row["explanation"])
 
 
 def _question(row: Mapping[str, Any], basis: str) -> PurposeQuestion:
@@ -96,29 +99,25 @@ def _question(row: Mapping[str, Any], basis: str) -> PurposeQuestion:
     return PurposeQuestion(Purpose(row["purpose"]), row["question"], if_refused, bool(duty) or row["blocks_care"])
 
 
-def check(wording: Wording, basis: str = "consent") -> None:
-    """Every required statement and question, nothing empty, no unknown placeholder. Raises WordingIncomplete."""
-    if wording.key not in STATEMENTS or wording.locale not in LOCALES:
-        raise WordingIncomplete(f"unknown text {wording.key}.{wording.locale}")
-    bodies = {section.key: section for section in wording.sections}
-    for key in STATEMENTS[wording.key]:
-        if key not in bodies or not bodies[key].body.strip() or not bodies[key].title.strip():
-            raise WordingIncomplete(f"statement {key}")
-    if tuple(question.purpose for question in wording.questions) != QUESTIONS[wording.key]:
-        raise WordingIncomplete("questions")
-    for question in wording.questions:
-        blocks = MAY_BLOCK_CARE | ({Purpose.REC_AV} if basis == "legal_duty" else set())
-        if not question.question.strip() or not question.if_refused.strip():
-            raise WordingIncomplete(f"question {question.purpose}")
-        if question.blocks_care and question.purpose not in blocks:
-            raise WordingIncomplete(f"{question.purpose} may not block care")
-    if not wording.legal_basis:
-        raise WordingIncomplete("legal_basis")
-    if unknown := _placeholders(wording) - PLACEHOLDERS:
-        raise WordingIncomplete(f"placeholder {sorted(unknown)[0]}")
+def check(
+    wording: Wording | TemplateDraft, basis: str = "consent", locales: Collection[str] = LOCALES, on: date = date.max
+) -> None:
+    """Every required statement and question, nothing empty, no unknown placeholder.
+
+    Raises WordingIncomplete with everything that is lacking.
+    """
+    if wording.key not in STATEMENTS or wording.locale not in locales:
+        raise WordingIncomplete((f"text:{wording.key}.{wording.locale}",))
+    duty = {Purpose.REC_AV} if basis == "legal_duty" else set()
+    faults = lacking(wording, in_force(on).purposes_where("may_block") | duty)
+    if not wording.title.strip():
+        faults = ("title:missing", *faults)
+    faults += tuple(f"placeholder:{name}" for name in sorted(_placeholders(wording) - PLACEHOLDERS))
+    if faults:
+        raise WordingIncomplete(faults)
 
 
-def _placeholders(wording: Wording) -> set[str]:
+def _placeholders(wording: Wording | TemplateDraft) -> set[str]:
     texts = [wording.title, *(f"{section.title} {section.body}" for section in wording.sections)]
     texts += [f"{question.question} {question.if_refused}" for question in wording.questions]
     return {name for text in texts for name in re.findall(r"\{([^}]*)\}", text)}
@@ -131,11 +130,11 @@ def shipped(basis: str = "consent") -> tuple[Wording, ...]:
     return tuple(parse(entry.read_text("utf-8"), basis) for entry in entries if entry.name.endswith(".json"))
 
 
-def document(part: Wording | ConsentTemplate | Rendered) -> dict[str, Any]:
-    """The text as plain data, for canonical bytes."""
+def document(part: Wording | ConsentTemplate | TemplateDraft | Rendered) -> dict[str, Any]:
+    """The text as plain data, for canonical bytes. Members younger than a text are left out where it has none."""
     return {
         "title": part.title,
-        "sections": [{"key": row.key, "title": row.title, "body": row.body} for row in part.sections],
+        "sections": [_section_document(row) for row in part.sections],
         "questions": [
             {
                 "purpose": row.purpose.value,
@@ -149,24 +148,48 @@ def document(part: Wording | ConsentTemplate | Rendered) -> dict[str, Any]:
     }
 
 
-def render(template: ConsentTemplate, values: Mapping[str, str]) -> Rendered:
-    """Fill the placeholders; the digest is over exactly what is shown. Raises NotReady when a value is missing."""
+def _section_document(row: TemplateSection) -> dict[str, Any]:
+    data: dict[str, Any] = {"key": row.key, "title": row.title, "body": row.body}
+    if row.statements:
+        data["statements"] = list(row.statements)
+    if row.check is not None:
+        check = row.check
+        data["check"] = {
+            "question": check.question,
+            "options": list(check.options),
+            "right": check.right,
+            "explanation": check.explanation,
+        }
+    return data
+
+
+def fingerprint(wording: Wording | TemplateDraft) -> str:
+    """SHA-256 of the canonical bytes of a text: equal when two texts say the same."""
+    return digest(canonical({"key": wording.key, "locale": wording.locale, **document(wording)}))
+
+
+def render(
+    template: ConsentTemplate | TemplateDraft, values: Mapping[str, str], asked: Collection[Purpose] | None = None
+) -> Rendered:
+    """Fill the placeholders; the digest is over exactly what is shown. `asked`: only these questions (None = all).
+
+    Raises NotReady when a value is missing.
+    """
 
     def fill(text: str) -> str:
         return re.sub(r"\{([^}]*)\}", lambda match: _value(values, match.group(1)), text)
 
+    chosen = [row for row in template.questions if asked is None or row.purpose in asked]
     filled = Rendered(
         fill(template.title),
-        tuple(TemplateSection(row.key, fill(row.title), fill(row.body)) for row in template.sections),
-        tuple(
-            PurposeQuestion(row.purpose, fill(row.question), fill(row.if_refused), row.blocks_care)
-            for row in template.questions
-        ),
+        tuple(replace(row, title=fill(row.title), body=fill(row.body)) for row in template.sections),
+        tuple(replace(row, question=fill(row.question), if_refused=fill(row.if_refused)) for row in chosen),
         template.legal_basis,
         "",
     )
-    shown = {"locale": template.locale, "key": template.key, "version": template.version, **document(filled)}
-    return Rendered(filled.title, filled.sections, filled.questions, filled.legal_basis, digest(canonical(shown)))
+    version = template.version if isinstance(template, ConsentTemplate) else 0
+    shown = {"locale": template.locale, "key": template.key, "version": version, **document(filled)}
+    return replace(filled, sha256=digest(canonical(shown)))
 
 
 def _value(values: Mapping[str, str], name: str) -> str:
@@ -187,14 +210,24 @@ async def publish(tx: ConsentTransaction, institution_id: str, actor: Actor) -> 
 async def publish_wording(
     tx: ConsentTransaction, institution_id: str, wording: Wording, actor: Actor
 ) -> ConsentTemplate | None:
-    """A new version, or None when it says the same as the current one. Raises WordingIncomplete, NotPermitted."""
+    """A new version by the operator, or None when it says the same as the current one. People go by `consent.drafting`.
+
+    Raises WordingIncomplete, NotPermitted.
+    """
     institution = await tx.institutions.get(institution_id)
     if actor.institution_id != institution_id:
         raise MissingRow("institutions")
     require(actor, Action.PUBLISH_TEMPLATE, Place(institution_id))
     check(wording, institution.recording_basis)
-    before = await _versions(tx, institution_id, wording.key, wording.locale)
-    sha256 = digest(canonical({"key": wording.key, "locale": wording.locale, **document(wording)}))
+    return await add_version(tx, institution_id, wording, actor)
+
+
+async def add_version(
+    tx: ConsentTransaction, institution_id: str, wording: Wording | TemplateDraft, actor: Actor, **more: Any
+) -> ConsentTemplate | None:
+    """The next version of a checked text; None when it says the same as the current one. `more`: for the event."""
+    before = await versions(tx, institution_id, wording.key, wording.locale)
+    sha256 = fingerprint(wording)
     if before and before[-1].sha256 == sha256:
         return None
     template = ConsentTemplate(
@@ -212,7 +245,7 @@ async def publish_wording(
         published_by=actor.id,
     )
     await tx.consent_templates.add(template)
-    public = {"key": template.key, "locale": template.locale, "version": template.version, "sha256": sha256}
+    public = {"key": template.key, "locale": template.locale, "version": template.version, "sha256": sha256, **more}
     await tx.append(
         AuditEvent(EventCode.TEMPLATE_PUBLISHED, institution_id, actor.id, subject_id=template.id, public=public)
     )
@@ -221,12 +254,13 @@ async def publish_wording(
 
 async def latest(tx: ConsentTransaction, institution_id: str, key: str, locale: str) -> ConsentTemplate:
     """The version shown now. Raises NotReady when nothing is published."""
-    versions = await _versions(tx, institution_id, key, locale)
-    if not versions:
+    published = await versions(tx, institution_id, key, locale)
+    if not published:
         raise NotReady(f"{key}.{locale}")
-    return versions[-1]
+    return published[-1]
 
 
-async def _versions(tx: ConsentTransaction, institution_id: str, key: str, locale: str) -> list[ConsentTemplate]:
+async def versions(tx: ConsentTransaction, institution_id: str, key: str, locale: str) -> list[ConsentTemplate]:
+    """All published versions of a text, oldest first."""
     found = await tx.consent_templates.find(institution_id=institution_id, key=key, locale=locale)
     return sorted(found, key=lambda template: template.version)

@@ -4,12 +4,15 @@ from typing import Protocol
 
 from audit.transaction import Repository
 from clinic.transaction import ClinicTransaction
-from consent.records import ConsentRecord, ConsentTemplate
+from consent.records import ConsentRecord, ConsentRequest, ConsentSettings, ConsentTemplate, TemplateDraft
 
 
 class ConsentTransaction(ClinicTransaction, Protocol):
     consent_templates: Repository[ConsentTemplate]
     consent_records: Repository[ConsentRecord]
+    consent_drafts: Repository[TemplateDraft]
+    consent_settings: Repository[ConsentSettings]
+    consent_requests: Repository[ConsentRequest]
 
 
 class Sealer(Protocol):

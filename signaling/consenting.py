@@ -10,7 +10,7 @@ from clinic.actor import Actor
 from clinic.consult import Consult, Seat
 from clinic.people import CLINICIANS, Role
 from clinic.roles import Action
-from consent import desk
+from consent import desk, withdrawing
 from consent.errors import RecordingNotPermitted
 from consent.gate import Effect, withdrawal_effect
 from consent.records import Purpose
@@ -70,17 +70,29 @@ async def stop_recording(live: Live, line: Line, reason: str, op: str) -> Ack:
 
 
 async def withdraw(
-    live: Live, seat_id: str, purposes: Sequence[Purpose], *, reason: str | None, op: str, by: Actor
+    live: Live,
+    seat_id: str,
+    purposes: Sequence[Purpose],
+    *,
+    reason: str | None,
+    op: str,
+    by: Actor,
+    identified: str | None = None,
 ) -> Ack:
-    """Take consent back, from the room or from any page. What stands on it stops at once; then the ledger commits.
+    """Take consent back, from the room, from any page, or entered by staff (`identified`: how they knew the caller).
+    What stands on it stops at once; then the ledger commits.
 
     Raises NothingToWithdraw, NotPermitted, MissingRow.
     """
     consult, seat, effects = await _effects(live, seat_id, purposes, by)
+    if withdrawing.by_staff(seat, by):
+        withdrawing.check_entry(reason, identified)  # before anything is stopped on a call nobody vouches for
 
     async def commit() -> None:
         async with live.db.begin() as tx:
-            await desk.withdraw(tx, live.sealer, seat_id, purposes, reason=reason or "", operation_id=op, by=by)
+            await desk.withdraw(
+                tx, live.sealer, seat_id, purposes, reason=reason or "", operation_id=op, by=by, identified=identified
+            )
             if Purpose.REC_AV in purposes and seat.role is Role.PATIENT:
                 await intake.restrict(tx, consult.id, by.seat_id or by.id)
             if Effect.END_CONSULT in effects:

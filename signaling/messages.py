@@ -126,7 +126,24 @@ class RecordingStop(Mutation):
 
 
 class ConsentWithdraw(Mutation):
-    purposes: Annotated[list[Literal["treat", "share_panel", "rec_av"]], Field(min_length=1, max_length=3)]
+    purposes: Annotated[
+        list[
+            Literal[
+                "treat",
+                "share_panel",
+                "rec_av",
+                "intimate",
+                "teach",
+                "observe",
+                "research",
+                "ai_transcribe",
+                "ai_assist",
+                "biometric",
+                "xborder",
+            ]
+        ],
+        Field(min_length=1, max_length=11),
+    ]
     reason: ShortText | None = None
 
 

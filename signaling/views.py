@@ -39,6 +39,14 @@ class StandingView(View):
     treat: StandingName | None = None
     share_panel: StandingName | None = None
     rec_av: StandingName | None = None
+    intimate: StandingName | None = None
+    teach: StandingName | None = None
+    observe: StandingName | None = None
+    research: StandingName | None = None
+    ai_transcribe: StandingName | None = None
+    ai_assist: StandingName | None = None
+    biometric: StandingName | None = None
+    xborder: StandingName | None = None
 
 
 class SeatView(View):
@@ -124,9 +132,10 @@ def standing_of(room: LiveRoom, seat_id: str, purpose: Purpose) -> Standing:
 
 
 def standing_view(room: LiveRoom, seat_id: str) -> StandingView:
-    """Each purpose this seat is asked about, and recording for everybody."""
+    """Each purpose this seat is asked about, recording for everybody, and whatever else they decided."""
     role = room.seats[seat_id].role
     asked = {*required_purposes(room.consult.kind, role), Purpose.REC_AV}
+    asked |= {each for each in Purpose if standing_of(room, seat_id, each) is not Standing.UNDECIDED}
     return StandingView.model_validate({str(p): str(standing_of(room, seat_id, p)) for p in Purpose if p in asked})
 
 

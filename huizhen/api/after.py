@@ -9,7 +9,7 @@ from audit.events import EventCode
 from audit.reader import ReadEvent
 from clinic.consult import Consult, Seat
 from clinic.people import Role
-from consent import desk
+from consent import desk, lifecycle
 from huizhen.api.shapes.seat import (
     AfterVisit,
     ConsentReceipt,
@@ -64,7 +64,8 @@ async def _note(tx: StoreTransaction, consult: Consult) -> SignedNote | None:
 
 async def _receipts(tx: StoreTransaction, seat: Seat) -> list[ConsentReceipt]:
     receipts = []
-    for record in await desk.records_of(tx, seat.consult_id):
+    records = await desk.records_of(tx, seat.consult_id)
+    for record in records:
         if record.seat_id != seat.id:
             continue
         title = (await tx.consent_templates.get(record.template_id)).title if record.template_id else ""
@@ -77,6 +78,7 @@ async def _receipts(tx: StoreTransaction, seat: Seat) -> list[ConsentReceipt]:
                 recorded_at=record.recorded_at,
                 digest=record.digest,
                 title=title,
+                state=lifecycle.overall(records, record, tx.now),
             )
         )
     return receipts

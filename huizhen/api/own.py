@@ -103,4 +103,7 @@ CHECKS: Mapping[Own, Check] = {
     Own.ACCESS: _of_house("access_grants", "access"),
     Own.HOLD: _of_house("legal_holds", "hold"),
     Own.DISPOSAL: _of_house("disposals", "disposal"),
+    Own.TEMPLATE: _of_house("consent_templates", "template"),
+    Own.DRAFT: _of_house("consent_drafts", "draft"),
+    Own.CONSENT_RECORD: _of_house("consent_records", "record"),
 }

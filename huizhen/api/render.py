@@ -9,7 +9,7 @@ from clinic.calendar import local_date
 from clinic.consult import Consult, Seat, SeatState
 from clinic.people import Institution, Patient, Staff
 from consent.records import ConsentRecord, Purpose
-from consent.standing import Standing, required_purposes, standing
+from consent.standing import Standing, overview, required_purposes, standing
 from huizhen import departments, masks, qr
 from huizhen.api.shapes.base import Label
 from huizhen.api.shapes.consult import DoctorRow, LinkView, PatientRow, WaitingRow
@@ -55,7 +55,10 @@ def asked(consult: Consult, seat: Seat) -> tuple[Purpose, ...]:
 
 
 def standings(consult: Consult, seat: Seat, records: Sequence[ConsentRecord]) -> dict[Purpose, Standing]:
-    return {purpose: standing(records, seat.id, purpose) for purpose in asked(consult, seat)}
+    """What this seat is asked about, and whatever else the person decided."""
+    return {purpose: standing(records, seat.id, purpose) for purpose in asked(consult, seat)} | overview(
+        records, seat.id
+    )
 
 
 def seat_views(

@@ -50,6 +50,9 @@ class Own(StrEnum):
     ACCESS = "access"
     HOLD = "hold"
     DISPOSAL = "disposal"
+    TEMPLATE = "template"
+    DRAFT = "draft"
+    CONSENT_RECORD = "consent_record"
     DIRECTORY = "directory"  # names of institutions and their experts are open to all staff
 
 

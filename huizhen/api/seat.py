@@ -11,21 +11,22 @@ from clinic import visit
 from clinic.consult import Consult, Seat
 from clinic.people import Role
 from clinic.roles import Action
-from consent import desk
+from consent import asking, desk, due
 from consent.errors import SignatureInvalid
 from consent.records import ConsentRecord, SignerCapacity
-from consent.signing import SectionReading
+from consent.signing import LocaleSwitch, SectionReading
 from consent.standing import Standing, required_purposes
 from huizhen import masks
 from huizhen.api import render
 from huizhen.api.after import after_visit
 from huizhen.api.call import DEVICE_COOKIE, Call
 from huizhen.api.route import Own, Route, Table, Unit, public, seat
-from huizhen.api.shapes.base import Empty, LocaleQuery, NoBody
+from huizhen.api.shapes.base import Empty, NoBody
 from huizhen.api.shapes.seat import (
     AfterVisit,
     Confirm,
     ConsentCard,
+    ConsentQuery,
     ConsultCard,
     DeviceCheck,
     DoctorCard,
@@ -43,6 +44,7 @@ from huizhen.api.shapes.seat import (
     TicketAnswer,
     WithdrawConsent,
 )
+from huizhen.api.templates import text_view
 from huizhen.auth.links import SeatCaller
 from huizhen.store.tables import StoreTransaction
 from huizhen.tokens import TICKET_SECONDS
@@ -91,20 +93,24 @@ async def overview_of(tx: StoreTransaction, caller: SeatCaller) -> SeatOverview:
         fee_cents=consult.fee_cents,
         identity_confirmed=caller.device.identity_confirmed_at is not None,
         device_checked=caller.device.device_checked_at is not None,
-        consent=consent_card(consult, seat, records, house.recording_basis),
+        consent=await consent_card(tx, consult, seat, records, house.recording_basis),
         csrf=caller.csrf,
         server_time=tx.now,
     )
 
 
-def consent_card(consult: Consult, seat: Seat, records: Sequence[ConsentRecord], basis: str) -> ConsentCard:
-    """`complete`: nothing is left to decide, and what the visit needs is permitted."""
-    standing = render.standings(consult, seat, records)
+async def consent_card(
+    tx: StoreTransaction, consult: Consult, seat: Seat, records: Sequence[ConsentRecord], basis: str
+) -> ConsentCard:
+    """`complete`: nothing is left to decide, not even anew, and what the visit needs is permitted."""
+    standing = await asking.outstanding(tx, consult, seat, records)
+    again = await due.due(tx, consult, seat, records)
     decided = all(each is not Standing.UNDECIDED for each in standing.values())
     needed = required_purposes(consult.kind, seat.role, basis)
     return ConsentCard(
-        complete=decided and all(standing.get(purpose) is Standing.PERMITTED for purpose in needed),
+        complete=decided and not again and all(standing.get(purpose) is Standing.PERMITTED for purpose in needed),
         standing=standing,
+        again=[change for ask in again for change in ask.because],
     )
 
 
@@ -158,7 +164,7 @@ async def check_device(call: Call[DeviceCheck]) -> SeatOverview:
 
 
 async def show_consent(call: Call[NoBody]) -> PresentedConsent:
-    shown = await desk.present(call.tx, call.seat.seat.id, call.query.locale)
+    shown = await desk.present(call.tx, call.seat.seat.id, call.query.locale, again=call.query.again)
     names = await render.institution_names(call.tx, set(shown.shared_with))
     return PresentedConsent(
         template_id=shown.template_id,
@@ -166,7 +172,10 @@ async def show_consent(call: Call[NoBody]) -> PresentedConsent:
         version=shown.version,
         locale=shown.locale,
         title=shown.text.title,
-        sections=[Section(key=each.key, title=each.title, body=each.body) for each in shown.text.sections],
+        sections=[
+            Section(key=part.key, title=part.title, body=part.body, check=part.check)
+            for part in text_view(shown.text).sections
+        ],
         questions=[
             Question(
                 purpose=each.purpose,
@@ -181,8 +190,11 @@ async def show_consent(call: Call[NoBody]) -> PresentedConsent:
             expected_name_masked=masks.name(shown.signer_name),
             capacity="guardian" if shown.guardian_signs else "self",
             child_must_assent=shown.child_must_assent,
+            may_be_self_supporting=shown.may_be_self_supporting,
         ),
         shared_with=list(names.values()),
+        again=shown.again,
+        locales=list(shown.locales),
     )
 
 
@@ -200,7 +212,9 @@ async def sign_consent(call: Call[SignConsent]) -> SeatOverview:
 def _signing(call: Call[SignConsent]) -> desk.Signing:
     body = call.body
     reading = {
-        each.key: SectionReading(each.shown_ms, each.dwell_ms, round(each.scrolled_percent))
+        each.key: SectionReading(
+            each.shown_ms, each.dwell_ms, round(each.scrolled_percent), round(each.font_px), each.read_aloud
+        )
         for each in body.reading.sections
     }
     hints = {
@@ -222,6 +236,14 @@ def _signing(call: Call[SignConsent]) -> desk.Signing:
         capacity=SignerCapacity(body.capacity),
         relation=body.relation,
         child_assents=body.child_assents,
+        child_name=body.child_name,
+        basis=body.basis,
+        proof=body.proof,
+        authorisation=body.authorisation,
+        again=body.again,
+        locale_switches=tuple(LocaleSwitch(each.at_ms, each.locale) for each in body.reading.locale_switches),
+        decided_ms=dict(body.reading.decided_ms),
+        answers=tuple(body.reading.answers),
         method=body.signature.method,
     )
 
@@ -303,7 +325,7 @@ ROUTES: Table = (
         handler=show_consent,
         policy=seat(Own.SELF, Action.SIGN_CONSENT),
         answer=PresentedConsent,
-        query=LocaleQuery,
+        query=ConsentQuery,
         unit=Unit.WRITE,
         claims=False,
         summary="The text to decide on; the showing is on record",

@@ -11,11 +11,13 @@ from huizhen.api import (
     evidence,
     facts,
     gates,
+    ledger,
     panels,
     playing,
     public,
     seat,
     session,
+    templates,
 )
 from huizhen.api.route import Table
 
@@ -35,4 +37,6 @@ ROUTES: Table = (
     *admin.ROUTES,
     *gates.ROUTES,
     *facts.ROUTES,
+    *templates.ROUTES,
+    *ledger.ROUTES,
 )

@@ -157,6 +157,15 @@ def row_guard_statements(backend: str, rows: Sequence[str]) -> list[str]:
     """Of append-only rows alone: for tables that came after the first schema."""
     make = _sqlite_guard if backend == "sqlite" else _postgres_guard
     statements: list[str] = []
+    statements += row_guard_statements(backend, rows)
+    shrinks = "NEW.size < OLD.size OR NEW.origin <> OLD.origin OR NEW.institution_id <> OLD.institution_id"
+    return [*statements, *make("audit_logs", "UPDATE", shrinks), *make("audit_logs", "DELETE", "")]
+
+
+def row_guard_statements(backend: str, rows: Sequence[str]) -> list[str]:
+    """The guards of append-only rows alone: what a migration that adds such a table installs."""
+    make = _sqlite_guard if backend == "sqlite" else _postgres_guard
+    statements: list[str] = []
     for table in rows:
         unannounced = f"NOT EXISTS (SELECT 1 FROM removals WHERE table_name = '{table}' AND row_id = OLD.id)"  # noqa: S608
         statements += [*make(table, "UPDATE", ""), *make(table, "DELETE", unannounced)]

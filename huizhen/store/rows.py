@@ -141,7 +141,8 @@ def _builder(name: str, hint: Any) -> Decode:
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         hints = get_type_hints(hint)
         builders = {field.name: _builder(field.name, hints[field.name]) for field in dataclasses.fields(hint)}
-        return lambda value: hint(**{key: build(value[key]) for key, build in builders.items()})
+        # a member added since the row was written takes its default
+        return lambda value: hint(**{key: build(value[key]) for key, build in builders.items() if key in value})
     if isinstance(hint, type) and issubclass(hint, (Enum, str, int, bool)):
         made: Decode = hint
         return made

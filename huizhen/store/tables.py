@@ -26,7 +26,7 @@ from clinic.glass import BrokenGlass
 from clinic.panel import Case, DecisionNote, Invitation, Opinion
 from clinic.people import Institution, Patient, Staff
 from clinic.upload import EvidenceFile
-from consent.records import ConsentRecord, ConsentTemplate
+from consent.records import ConsentRecord, ConsentRequest, ConsentSettings, ConsentTemplate, TemplateDraft
 from huizhen.auth.rows import DeviceSession, JoinLink, PlaybackView, StaffCredential, StaffSession
 from recording.records import Gap, Recording, Segment
 
@@ -72,6 +72,9 @@ TABLES: tuple[Table, ...] = (
     Table("authentications", Authentication),
     Table("consent_templates", ConsentTemplate, append_only=True, indexes=(("institution_id", "key"),)),
     Table("consent_records", ConsentRecord, append_only=True, indexes=(*_CONSULT, ("seat_id",))),
+    Table("consent_drafts", TemplateDraft, indexes=(("institution_id",),)),
+    Table("consent_settings", ConsentSettings),
+    Table("consent_requests", ConsentRequest, append_only=True, indexes=_CONSULT),
     Table("recordings", Recording, indexes=(*_CONSULT, ("state",))),
     Table("segments", Segment, append_only=True, indexes=(*_CONSULT, ("recording_id",))),
     Table("gaps", Gap, indexes=(*_CONSULT, ("recording_id",))),
@@ -116,6 +119,9 @@ class StoreTransaction(ABC):
     authentications: Repository[Authentication]
     consent_templates: Repository[ConsentTemplate]
     consent_records: Repository[ConsentRecord]
+    consent_drafts: Repository[TemplateDraft]
+    consent_settings: Repository[ConsentSettings]
+    consent_requests: Repository[ConsentRequest]
     recordings: Repository[Recording]
     segments: Repository[Segment]
     gaps: Repository[Gap]

@@ -28,8 +28,8 @@ from consent.errors import (
     SignatureInvalid,
     WordingChanged,
 )
-from consent.records import ConsentAction, Purpose, SignerCapacity
-from consent.signing import PNG, SectionReading, Signing
+from consent.records import CapacityBasis, ConsentAction, Purpose, SignerCapacity
+from consent.signing import PNG, LocaleSwitch, SectionReading, Signing
 from consent.standing import Standing, overview
 from tests.support.builders import World, patient, signing
 
@@ -112,10 +112,21 @@ MARKS = ((1, 1, 0),)
         (lambda s: replace(s, reading={"nonsense": SectionReading(0, 0, 0)}), SignatureInvalid),
         (lambda s: replace(s, reading={"provider": SectionReading(0, 0, 101)}), SignatureInvalid),
         (lambda s: replace(s, reading={"provider": SectionReading(-1, 0, 0)}), SignatureInvalid),
+        (lambda s: replace(s, reading={"provider": SectionReading(0, 0, 0, 201)}), SignatureInvalid),
+        (lambda s: replace(s, decided_ms={Purpose.TEACH: 1}), SignatureInvalid),
+        (lambda s: replace(s, decided_ms={Purpose.TREAT: 90_000_000}), SignatureInvalid),
+        (lambda s: replace(s, locale_switches=(LocaleSwitch(-1, "en"),)), SignatureInvalid),
+        (lambda s: replace(s, locale_switches=(LocaleSwitch(1, "en"),) * 51), SignatureInvalid),
+        (lambda s: replace(s, locale_switches=(LocaleSwitch(1, "e" * 13),)), SignatureInvalid),
+        (lambda s: replace(s, answers=(3,)), SignatureInvalid),
+        (lambda s: replace(s, answers=(0,) * 7), SignatureInvalid),
+        (lambda s: replace(s, child_name="张建明"), SignatureInvalid),  # nobody asked a child
         (lambda s: replace(s, device={"agent": "x" * 301}), SignatureInvalid),
         (lambda s: replace(s, device={str(n): "x" for n in range(13)}), SignatureInvalid),
         (lambda s: replace(s, capacity=SignerCapacity.GUARDIAN, relation="父"), CapacityInvalid),
         (lambda s: replace(s, capacity=SignerCapacity.STAFF_NOTICE), CapacityInvalid),
+        (lambda s: replace(s, capacity=SignerCapacity.EMERGENCY), CapacityInvalid),
+        (lambda s: replace(s, basis=CapacityBasis.INCAPACITY), CapacityInvalid),
     ],
 )
 async def test_a_faulty_signature_is_refused(
@@ -141,10 +152,21 @@ async def test_reading_and_device_are_kept(world: World) -> None:
         async with world.db.begin() as tx:
             await desk.sign(tx, world.sealer, booked.patient_seat.id, signed)
     async with world.db.begin() as tx:
-        signed = replace(signed, reading={"limits": SectionReading(10, 900, 100)})
+        signed = replace(
+            signed,
+            reading={"limits": SectionReading(10, 900, 100, 22, True)},
+            locale_switches=(LocaleSwitch(1200, "en"),),
+            decided_ms={Purpose.TREAT: 4000},
+        )
         record = await desk.sign(tx, world.sealer, booked.patient_seat.id, signed)
     evidence = json.loads(record.evidence)
-    assert evidence["reading"] == {"limits": {"shown_ms": 10, "dwell_ms": 900, "scrolled": 100}}
+    assert evidence["reading"] == {
+        "sections": {
+            "limits": {"shown_ms": 10, "dwell_ms": 900, "scrolled": 100, "font_px": 22, "read_aloud": True},
+        },
+        "locale_switches": [{"at_ms": 1200, "locale": "en"}],
+        "decided_ms": {"treat": 4000},
+    }
     assert evidence["device"] == {"agent": "phone"}
 
 
@@ -228,6 +250,7 @@ async def test_children_by_age(
         capacity=SignerCapacity.GUARDIAN if guardian else SignerCapacity.SELF,
         relation=relation,
         child_assents=assents,
+        child_name="小明" if assents and shown.child_must_assent else None,
     )
     if allowed:
         async with world.db.begin() as tx:
@@ -301,8 +324,14 @@ async def test_withdrawal_by_the_person_or_by_phone(world: World) -> None:
     }
     with pytest.raises(NothingToWithdraw):
         await withdraw(world, seat.id, me, Purpose.REC_AV)
-    by_phone = await withdraw(world, seat.id, Actor.staff(world.nurse), Purpose.TREAT, reason="电话要求")
-    assert json.loads(by_phone.evidence)["entered_by"] == world.nurse.id
+    nurse = Actor.staff(world.nurse)
+    for lacking in ({}, {"reason": "电话要求"}, {"identified": "called_back"}, {"reason": "a", "identified": "guess"}):
+        with pytest.raises(InvalidInput):
+            await withdraw(world, seat.id, nurse, Purpose.TREAT, **lacking)
+    by_phone = await withdraw(world, seat.id, nurse, Purpose.TREAT, reason="电话要求", identified="called_back")
+    evidence = json.loads(by_phone.evidence)
+    assert (evidence["entered_by"], evidence["caller_identified"]) == (world.nurse.id, "called_back")
+    assert world.db.events[-1].public["by_staff"] is True
     assert "电话" not in str(world.db.events[-1])
 
 

@@ -12,7 +12,7 @@ from clinic.actor import Actor
 from clinic.consult import ConsultKind
 from clinic.errors import NotPermitted
 from clinic.people import Role
-from consent import templates
+from consent import statements, templates
 from consent.errors import NotReady, WordingIncomplete
 from consent.records import Purpose
 from tests.support.builders import World, institution
@@ -27,7 +27,7 @@ def source(name: str = "visit.patient.zh") -> dict[str, Any]:
 def test_all_six_texts_say_everything_required(basis: str) -> None:
     shipped = templates.shipped(basis)
     assert {(wording.key, wording.locale) for wording in shipped} == {
-        (key, locale) for key in templates.STATEMENTS for locale in templates.LOCALES
+        (key, locale) for key in statements.STATEMENTS for locale in templates.LOCALES
     }
     for wording in shipped:
         templates.check(wording, basis)
@@ -35,7 +35,7 @@ def test_all_six_texts_say_everything_required(basis: str) -> None:
 
 def test_both_languages_have_the_same_sections_and_placeholders() -> None:
     by_key = {(wording.key, wording.locale): wording for wording in templates.shipped()}
-    for key in templates.STATEMENTS:
+    for key in statements.STATEMENTS:
         zh, en = by_key[key, "zh"], by_key[key, "en"]
         assert [section.key for section in zh.sections] == [section.key for section in en.sections]
         assert [row.blocks_care for row in zh.questions] == [row.blocks_care for row in en.questions]
@@ -57,12 +57,69 @@ def _drop(key: str) -> Callable[[dict[str, Any]], None]:
     return change
 
 
-@pytest.mark.parametrize("key", templates.STATEMENTS["visit.patient"])
+@pytest.mark.parametrize("key", statements.STATEMENTS["visit.patient"])
 def test_a_missing_statement_is_named(key: str) -> None:
     data = source()
-    _drop(key)(data)
-    with pytest.raises(WordingIncomplete, match=key):
+    for section in data["sections"]:
+        section["statements"] = [tag for tag in section["statements"] if tag != key]
+    with pytest.raises(WordingIncomplete) as refused:
         templates.parse(json.dumps(data))
+    assert refused.value.reasons == (f"statement:{key}",)
+
+
+def test_everything_lacking_is_told_at_once() -> None:
+    data = source()
+    for key in ("emergency", "fee", "ai"):
+        _drop(key)(data)
+    with pytest.raises(WordingIncomplete) as refused:
+        templates.parse(json.dumps(data))
+    assert refused.value.reasons == ("statement:emergency", "statement:fee", "statement:ai", "comprehension:missing")
+
+
+def _edit(path: str, **change: Any) -> Callable[[dict[str, Any]], None]:
+    """`path`: "sections.emergency" or "questions.research"."""
+    kind, key = path.split(".")
+
+    def act(data: dict[str, Any]) -> None:
+        name = "key" if kind == "sections" else "purpose"
+        next(row for row in data[kind] if row[name] == key).update(change)
+
+    return act
+
+
+CHECK = {"question": "q", "options": ["a", "b"], "right": 0, "explanation": "e"}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (_edit("sections.emergency", body="请联系医师"), "statement:emergency"),  # a tag alone says nothing
+        (_edit("sections.recording", body="会录像"), "statement:recording_kept"),
+        (_edit("sections.rights", body=" "), "section:rights"),
+        (_edit("sections.fee", title=""), "section:fee"),
+        (lambda data: data["sections"].append(dict(data["sections"][0])), "section_twice:provider"),
+        (_edit("sections.fee", check=CHECK), "comprehension:several"),
+        (_edit("sections.emergency", check={**CHECK, "right": 2}), "comprehension:emergency"),
+        (_edit("sections.emergency", check={**CHECK, "options": ["a"]}), "comprehension:emergency"),
+        (_edit("sections.emergency", check={**CHECK, "explanation": ""}), "comprehension:emergency"),
+        (lambda data: data["questions"].pop(1), "question:rec_av"),
+        (lambda data: data["questions"].reverse(), "question_order:base"),
+        (lambda data: data["questions"].append(dict(data["questions"][0])), "question_twice:treat"),
+        (_edit("questions.teach", purpose="share_panel", question="{shared_with}"), "question_not_here:share_panel"),
+        (_edit("questions.teach", if_refused=""), "question_empty:teach"),
+        (_edit("questions.teach", blocks_care=True), "blocks_care:teach"),
+        (_edit("questions.research", question="同意"), "question_names:research"),
+        (lambda data: data.update(legal_basis=[""]), "legal_basis:missing"),
+        (lambda data: data.update(title=" "), "title:missing"),
+        (_edit("sections.fee", body="{fee}{price}"), "placeholder:price"),
+    ],
+)
+def test_each_fault_has_its_name(change: Callable[[dict[str, Any]], object], told: str) -> None:
+    data = source()
+    change(data)
+    with pytest.raises(WordingIncomplete) as refused:
+        templates.parse(json.dumps(data))
+    assert told in refused.value.reasons
 
 
 @pytest.mark.parametrize(
@@ -70,7 +127,6 @@ def test_a_missing_statement_is_named(key: str) -> None:
     [
         lambda data: data["sections"][0].update(body=" "),
         lambda data: data["sections"][0].update(body="{nonsense}"),
-        lambda data: data["questions"].pop(),
         lambda data: data["questions"][0].update(question=""),
         lambda data: data["questions"][1].update(blocks_care=True),
         lambda data: data.update(legal_basis=[]),

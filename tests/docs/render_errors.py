@@ -13,7 +13,6 @@ _AT_START = frozenset(
     {
         "archive.policies_invalid",
         "audit.bad_note",
-        "consent.wording_incomplete",
         "media.bad_address",
         "media.port_taken",
         "recording.not_sealed",

@@ -37,6 +37,27 @@ _SAMPLES: dict[str, dict[str, Any]] = {
     "ShiftBody": {"department": "03.04", "starts_at": _MOMENT[0], "ends_at": _MOMENT[1]},
     "GuardianBody": {"name": "某某", "relation": "母亲"},
     "AgreementBody": {"doctor_id": "0" * 32, "number": "1", "signed_on": "2026-01-01", "valid_to": "2026-12-31"},
+    "DraftContent": {
+        "key": "visit.patient",
+        "locale": "zh",
+        "title": "t",
+        "sections": [],
+        "questions": [],
+        "legal_basis": [],
+    },
+    "DraftSeen": {"sha256": "0" * 64},
+    "SettingsBody": {"locales": ["zh", "en"], "purposes": []},
+    "AskBody": {"purposes": ["teach"]},
+    "WitnessBody": {
+        "capacity": "self",
+        "basis": "own",
+        "signer_name": "某某",
+        "document": "身份证",
+        "typed_name": "某某",
+    },
+    "StaffWithdrawal": {"purposes": ["rec_av"], "reason": "来电", "identified": "called_back"},
+    "EmergencyBody": {"reason": "昏迷", "tried": "电话未接"},
+    "CorrectBody": {"reason": "记错了"},
 }
 
 

@@ -44,6 +44,7 @@ async def _ids(world: World) -> dict[str, str]:
         "invitation": uuid4().hex,
         "file": paper,
         "glass": await _glass(world, booked.consult.id),
+        **await _ledger(world),
         **kept,
     }
 
@@ -76,6 +77,26 @@ async def _glass(world: World, consult_id: str) -> str:
                 )
             ).id
         )
+
+
+async def _ledger(world: World) -> dict[str, str]:
+    """A published text, a draft of it, and a signature."""
+    from consent import desk, drafting, templates
+    from tests.support.builders import signing
+
+    house = world.houses["city"]
+    booked = await world.book()
+    async with world.db.begin() as tx:
+        wording = templates.shipped()[0]
+        content = drafting.Draft(
+            wording.key, wording.locale, "新", wording.sections, wording.questions, wording.legal_basis
+        )
+        draft = await drafting.begin(tx, Actor.staff(house.staff[Role.ARCHIVIST]), content)
+        template = (await tx.consent_templates.find(institution_id=house.institution.id))[0]
+        shown = await desk.present(tx, booked.patient.id, "zh")
+        given = signing(shown, house.patient.name)
+        record = await desk.sign(tx, world.parts.services.sealer, booked.patient.id, given)
+    return {"template": template.id, "draft": draft.id, "record": record.id}
 
 
 async def _ask(browser: Browser, route: Route[Any], ids: dict[str, str]) -> tuple[int, Any]:

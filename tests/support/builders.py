@@ -254,7 +254,7 @@ class World:
     async def sign(self, seat: Seat, **answers: bool) -> ConsentRecord:
         """Sign everything with yes, except what `answers` says (`rec_av=False`)."""
         async with self.db.begin() as tx:
-            shown = await desk.present(tx, seat.id, "zh")
+            shown = await desk.present(tx, seat.id, "zh", again=True)
             return await desk.sign(tx, self.sealer, seat.id, signing(shown, seat.display_name, None, **answers))
 
     async def withdraw(self, seat: Seat, *purposes: Purpose) -> ConsentRecord:
@@ -382,4 +382,13 @@ def evidence(visited: date, department: str = CARDIOLOGY) -> NewEvidence:
 def signing(shown: desk.Presentation, name: str, operation_id: str | None = None, **answers: bool) -> Signing:
     """A complete signature under what was shown, yes to everything but `answers`."""
     decisions = {row.purpose: answers.get(row.purpose.value, True) for row in shown.text.questions}
-    return Signing(operation_id or uuid4().hex, shown.template_id, shown.shown_digest, decisions, name, IMAGE, STROKES)
+    return Signing(
+        operation_id or uuid4().hex,
+        shown.template_id,
+        shown.shown_digest,
+        decisions,
+        name,
+        IMAGE,
+        STROKES,
+        again=shown.again,
+    )

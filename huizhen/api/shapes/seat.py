@@ -6,7 +6,9 @@ from pydantic import Field, StringConstraints
 
 from clinic.consult import ConsultKind, ConsultStatus, SeatState
 from clinic.people import Role
-from consent.records import ConsentAction, Purpose
+from consent.lifecycle import RecordState
+from consent.reconsent import Change
+from consent.records import CapacityBasis, ConsentAction, Purpose
 from consent.standing import Standing
 from huizhen.api.shapes.base import (
     Answer,
@@ -15,13 +17,13 @@ from huizhen.api.shapes.base import (
     Id,
     Label,
     Line,
-    LocaleName,
     LooseBody,
     Moment,
     Name,
     Natural,
     Query,
 )
+from huizhen.api.shapes.template import CheckPart, LocaleTag
 
 DeviceState = Literal["ok", "missing", "denied", "busy"]
 Secret = Annotated[str, StringConstraints(min_length=1, max_length=64)]
@@ -76,6 +78,7 @@ class InstitutionCard(Answer):
 class ConsentCard(Answer):
     complete: bool
     standing: dict[Purpose, Standing]
+    again: list[Change] = Field(default_factory=list)  # what changed since the signing, so that it is asked anew
 
 
 class SeatOverview(Answer):
@@ -114,10 +117,18 @@ class ProbeQuery(Query):
     size: Annotated[int, Field(ge=1, le=1_000_000)] = 100_000
 
 
+class ConsentQuery(Query):
+    """`again`: the person themself wishes to decide anew what they refused."""
+
+    locale: LocaleTag = "zh"
+    again: bool = False
+
+
 class Section(Answer):
     key: str
     title: str
     body: str
+    check: CheckPart | None = None
 
 
 class Question(Answer):
@@ -131,6 +142,7 @@ class Signer(Answer):
     expected_name_masked: str
     capacity: str
     child_must_assent: bool
+    may_be_self_supporting: bool
 
 
 class PresentedConsent(Answer):
@@ -144,6 +156,8 @@ class PresentedConsent(Answer):
     shown_sha256: str
     signer: Signer
     shared_with: list[str]
+    again: bool
+    locales: list[str]
 
 
 class Signature(Answer):
@@ -161,6 +175,15 @@ class SectionReading(Answer):
     shown_ms: Natural = 0
     dwell_ms: Natural
     scrolled_percent: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+    font_px: Annotated[float, Field(ge=0, le=200, allow_inf_nan=False)] = 0
+    read_aloud: bool = False
+
+
+class Switch(Answer):
+    model_config = Body.model_config
+
+    at_ms: Natural
+    locale: LocaleTag
 
 
 class Reading(Answer):
@@ -169,23 +192,31 @@ class Reading(Answer):
     sections: Annotated[list[SectionReading], Field(max_length=50)]
     read_aloud: bool
     font_px: Annotated[float, Field(ge=4, le=200, allow_inf_nan=False)]
+    locale_switches: Annotated[list[Switch], Field(max_length=50)] = Field(default_factory=list)
+    decided_ms: Annotated[dict[Purpose, Natural], Field(max_length=16)] = Field(default_factory=dict)
+    answers: Annotated[list[Annotated[int, Field(ge=0, le=5)]], Field(max_length=6)] = Field(default_factory=list)
 
 
 class SignConsent(Body):
     template_id: Id
     shown_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-    locale: LocaleName
-    decisions: Annotated[dict[Purpose, bool], Field(max_length=8)]
+    locale: LocaleTag
+    decisions: Annotated[dict[Purpose, bool], Field(max_length=16)]
     typed_name: Name
     signature: Signature
     reading: Reading
-    capacity: Literal["self", "guardian"] = "self"
+    capacity: Literal["self", "guardian", "proxy", "relative"] = "self"
     relation: Line | None = None
     child_assents: bool = False
+    child_name: Name | None = None
+    basis: CapacityBasis | None = None
+    proof: Line | None = None
+    authorisation: Line | None = None
+    again: bool = False
 
 
 class WithdrawConsent(Body):
-    purposes: Annotated[list[Purpose], Field(min_length=1, max_length=8)]
+    purposes: Annotated[list[Purpose], Field(min_length=1, max_length=16)]
     reason: Line | None = None
 
 
@@ -211,6 +242,7 @@ class ConsentReceipt(Answer):
     recorded_at: Moment
     digest: str
     title: str
+    state: RecordState
 
 
 class Viewer(Answer):

@@ -60,6 +60,10 @@ export const routes: RouteRecordRaw[] = [
     meta: { title: "audit", icon: "shield", roles: ["archivist", "approver", "auditor", "admin"], rail: true },
   },
   {
+    path: "/console/templates", name: "templates", component: () => import("./pages/TemplatesPage.vue"),
+    meta: { title: "templates", icon: "text", roles: ["archivist", "approver", "admin"], rail: true },
+  },
+  {
     path: "/console/staff", name: "staff", component: () => import("./pages/StaffPage.vue"),
     meta: { title: "staff", icon: "users", roles: ["admin"], rail: true },
   },

@@ -43,7 +43,7 @@ export interface NewEvidence {
   department: string; visited_on: string; visited_institution: string; diagnosis: string; reference: string;
 }
 export interface ConsentView {
-  id: string; seat: string; action: "signed" | "withdrawn"; permitted: Purpose[]; refused: Purpose[];
+  id: string; seat: string; action: "signed" | "withdrawn" | "assented" | "witnessed" | "entered_in_error"; permitted: Purpose[]; refused: Purpose[];
   capacity: string; locale: string; recorded_at: string; digest: string;
 }
 export interface Admission {

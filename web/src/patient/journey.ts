@@ -38,6 +38,8 @@ class Journey {
   code = ""; // of the last refusal on the present screen
   /** What was decided on the consent screen, until it is signed. */
   draft: Omit<Signing, "typed_name" | "signature" | "relation" | "child_assents"> | null = null;
+  /** The person wishes to decide anew what they refused: only their own tap sets it (条例 art. 22). */
+  again = false;
   signer: Presentation["signer"] | null = null;
 
   async begin(): Promise<void> {
@@ -115,12 +117,22 @@ class Journey {
   }
 
   sign(signing: Signing): Promise<void> {
-    return this.step(() => api.post<SeatOverview>("/api/seat/consent", signing));
+    return this.step(async () => {
+      const seat = await api.post<SeatOverview>("/api/seat/consent", signing);
+      this.again = false;
+      return seat;
+    });
   }
 
   go(screen: Screen): void {
     this.code = "";
     this.screen = screen;
+  }
+
+  decideAnew(): void {
+    this.again = true;
+    this.draft = null;
+    this.go("consent");
   }
 
   back(): void {

@@ -42,10 +42,11 @@ describe("reading evidence", () => {
     const tracker = new ReadingTracker();
     tracker.tick([{ key: "a", top: 0, height: 400 }, { key: "b", top: 400, height: 2000 }], 800, 250);
     tracker.tick([{ key: "a", top: -400, height: 400 }, { key: "b", top: 0, height: 2000 }], 800, 250);
-    expect(tracker.result(["a", "b", "c"])).toEqual([
-      { key: "a", dwell_ms: 250, scrolled_percent: 100 },
-      { key: "b", dwell_ms: 500, scrolled_percent: 40 },
-      { key: "c", dwell_ms: 0, scrolled_percent: 0 },
+    tracker.listened("b");
+    expect(tracker.result(["a", "b", "c"], 22)).toEqual([
+      { key: "a", shown_ms: 0, dwell_ms: 250, scrolled_percent: 100, font_px: 22, read_aloud: false },
+      { key: "b", shown_ms: 0, dwell_ms: 500, scrolled_percent: 40, font_px: 22, read_aloud: true },
+      { key: "c", shown_ms: 0, dwell_ms: 0, scrolled_percent: 0, font_px: 22, read_aloud: false },
     ]);
   });
   it("keeps the furthest point reached", () => {

@@ -49,7 +49,7 @@ export interface ConsentTold {
 
 export interface ConsentWithdraw {
   op: string;
-  purposes: ("treat" | "share_panel" | "rec_av")[];
+  purposes: ("treat" | "share_panel" | "rec_av" | "intimate" | "teach" | "observe" | "research" | "ai_transcribe" | "ai_assist" | "biometric" | "xborder")[];
   reason?: string;
 }
 
@@ -265,6 +265,14 @@ export interface StandingView {
   treat?: "permitted" | "refused" | "withdrawn" | "undecided";
   share_panel?: "permitted" | "refused" | "withdrawn" | "undecided";
   rec_av?: "permitted" | "refused" | "withdrawn" | "undecided";
+  intimate?: "permitted" | "refused" | "withdrawn" | "undecided";
+  teach?: "permitted" | "refused" | "withdrawn" | "undecided";
+  observe?: "permitted" | "refused" | "withdrawn" | "undecided";
+  research?: "permitted" | "refused" | "withdrawn" | "undecided";
+  ai_transcribe?: "permitted" | "refused" | "withdrawn" | "undecided";
+  ai_assist?: "permitted" | "refused" | "withdrawn" | "undecided";
+  biometric?: "permitted" | "refused" | "withdrawn" | "undecided";
+  xborder?: "permitted" | "refused" | "withdrawn" | "undecided";
 }
 
 export interface Stats {

@@ -12,7 +12,13 @@ export const isPanel = (kind: string): boolean => kind === "expert_consult" || k
 export type ConsultStatus =
   | "scheduled" | "waiting" | "in_progress" | "concluding" | "closed"
   | "cancelled" | "no_show" | "terminated_unsuitable";
-export type Purpose = "treat" | "share_panel" | "rec_av";
+export type Purpose =
+  | "treat" | "share_panel" | "rec_av" | "intimate" | "teach" | "observe" | "research"
+  | "ai_transcribe" | "ai_assist" | "biometric" | "xborder";
+export type Capacity = "self" | "guardian" | "proxy" | "relative";
+export type CapacityBasis = "own" | "minor" | "self_supporting" | "incapacity" | "authorised" | "not_told";
+export type ConsentAction = "signed" | "withdrawn" | "assented" | "witnessed" | "entered_in_error";
+export type ConsentState = "active" | "withdrawn" | "expired" | "superseded" | "entered_in_error";
 export type Standing = "permitted" | "refused" | "withdrawn" | "undecided";
 export type QualityLevel = "good" | "fair" | "poor" | "lost";
 export type RecordingState = "requested" | "active" | "paused" | "finalizing" | "sealed" | "failed";
@@ -39,7 +45,7 @@ export interface SeatOverview {
   fee_cents: number;
   identity_confirmed: boolean;
   device_checked: boolean;
-  consent: { complete: boolean; standing: Partial<Record<Purpose, Standing>> };
+  consent: { complete: boolean; standing: Partial<Record<Purpose, Standing>>; again?: string[] };
   csrf: string;
   server_time: string;
 }
@@ -62,12 +68,28 @@ export interface Presentation {
   version: number;
   locale: Locale;
   title: string;
-  sections: { key: string; title: string; body: string }[];
+  sections: { key: string; title: string; body: string; check?: Comprehension | null }[];
   questions: { purpose: Purpose; question: string; if_refused: string; blocks_care: boolean }[];
   shown_sha256: string;
-  signer: { expected_name_masked: string; capacity: "self" | "guardian"; child_must_assent?: boolean };
+  signer: { expected_name_masked: string; capacity: "self" | "guardian"; child_must_assent?: boolean; may_be_self_supporting?: boolean };
+  /** The person themself wished to decide anew what they refused; handed back when signing. */
+  again?: boolean;
   /** Names of the institutions SHARE_PANEL is about. */
   shared_with?: string[];
+  /** Languages this text can be had in, beyond those of the page. */
+  locales?: string[];
+}
+
+/** One question that shows whether a section was understood; a wrong answer is explained and never blocks. */
+export interface Comprehension { question: string; options: string[]; right: number; explanation: string }
+
+export interface ReadingEvidence {
+  sections: SectionReading[];
+  read_aloud: boolean;
+  font_px: number;
+  locale_switches?: { at_ms: number; locale: string }[];
+  decided_ms?: Partial<Record<Purpose, number>>;
+  answers?: number[];
 }
 
 export interface Signing {
@@ -77,10 +99,15 @@ export interface Signing {
   decisions: Partial<Record<Purpose, boolean>>;
   typed_name: string;
   signature: SignatureDrawing;
-  reading: { sections: SectionReading[]; read_aloud: boolean; font_px: number };
-  capacity: "self" | "guardian";
+  reading: ReadingEvidence;
+  capacity: Capacity;
+  again?: boolean;
   relation?: string;
   child_assents?: boolean;
+  child_name?: string;
+  basis?: CapacityBasis;
+  proof?: string;
+  authorisation?: string;
 }
 
 /** One stroke is a list of [x, y, t_ms] in CSS pixels of the pad and milliseconds from the first touch. */
@@ -89,7 +116,9 @@ export type Stroke = [number, number, number][];
 /** `method: "typed"` is the keyboard way: no strokes, the image shows the typed name. */
 export interface SignatureDrawing { png: string; strokes: Stroke[]; method: "drawn" | "typed" }
 
-export interface SectionReading { key: string; dwell_ms: number; scrolled_percent: number }
+export interface SectionReading {
+  key: string; shown_ms?: number; dwell_ms: number; scrolled_percent: number; font_px?: number; read_aloud?: boolean;
+}
 
 export interface AfterVisit {
   status: ConsultStatus;
@@ -99,8 +128,8 @@ export interface AfterVisit {
     signed_at: string | null; author: string;
   } | null;
   consents: {
-    id: string; action: "signed" | "withdrawn"; permitted: Purpose[]; refused: Purpose[];
-    recorded_at: string; digest: string; title: string;
+    id: string; action: ConsentAction; permitted: Purpose[]; refused: Purpose[];
+    recorded_at: string; digest: string; title: string; state: ConsentState;
   }[];
   viewers: { when: string; who_role: string; institution: string; what: string }[];
   institution: InstitutionCard;

@@ -1,0 +1,85 @@
+"""Nobody can be asked and care cannot wait: the head of the institution approves (Civil Code art. 1220)."""
+
+from dataclasses import dataclass
+
+from audit.events import EventCode
+from clinic import checks
+from clinic.access import authorise
+from clinic.actor import Actor
+from clinic.people import Role
+from clinic.roles import Action
+from consent.errors import EmergencyNotOpen, SeatCannotSign
+from consent.evidence import done, event, id_of, record_of, values
+from consent.records import ConsentAction, ConsentRecord, Purpose, SignerCapacity
+from consent.standing import Standing, overview
+from consent.transaction import ConsentTransaction, Sealer
+from consent.witnessing import rules_for
+
+
+@dataclass(frozen=True, slots=True)
+class Emergency:
+    """Why it cannot wait, and whom one tried to reach in vain."""
+
+    operation_id: str
+    reason: str
+    tried: str
+
+
+async def approve(
+    tx: ConsentTransaction, sealer: Sealer, consult_id: str, found: Emergency, *, by: Actor
+) -> ConsentRecord:
+    """Care purposes only; recording and everything else stays undecided and therefore off.
+
+    Not where the patient has said no to care, and not by a doctor of the consult.
+    Raises EmergencyNotOpen, SeatCannotSign, InvalidInput, NotPermitted.
+    """
+    consult = await tx.consults.get(consult_id)
+    await authorise(tx, by, Action.APPROVE_EMERGENCY, consult)
+    seats = await tx.seats.find(consult_id=consult.id)
+    seat = next((each for each in seats if each.role is Role.PATIENT), None)
+    if seat is None or not consult.media_open:
+        raise SeatCannotSign()
+    record_id = id_of(seat.id, "emergency", found.operation_id)
+    if (before := await done(tx, record_id)) is not None:
+        return before
+    await tx.operation(found.operation_id, by.id)
+    rules = await rules_for(tx, consult.institution_id)
+    said = overview(await tx.consent_records.find(consult_id=consult.id), seat.id)
+    care = rules.purposes_where("care")
+    if any(said.get(purpose, Standing.UNDECIDED) is not Standing.UNDECIDED for purpose in care):
+        raise EmergencyNotOpen("decided")
+    if by.id in {each.person_id for each in seats}:
+        raise EmergencyNotOpen("same hands")
+    partners = tuple(case.invited_institution_id for case in await tx.cases.find(consult_id=consult.id))
+    permitted = tuple(each for each in Purpose if each in care and (partners or each is not Purpose.SHARE_PANEL))
+    evidence = {
+        "type": "huizhen.consent-emergency",
+        "v": 1,
+        "code": "EMERGENCY",
+        "purposes": permitted,
+        "shared_with": partners,
+        "reason": checks.text("reason", found.reason, 1000),
+        "tried": checks.text("tried", found.tried, 500),
+        "approved_by": by.id,
+        "doctor": consult.doctor_id,
+        "basis": {"zh": rules.emergency.zh, "en": rules.emergency.en},
+        "policy": rules.version,
+        "seat": seat.id,
+        "consult": consult.id,
+        "server_time": tx.now,
+    }
+    record = record_of(
+        tx,
+        sealer,
+        seat,
+        evidence,
+        record_id=record_id,
+        action=ConsentAction.SIGNED,
+        capacity=SignerCapacity.EMERGENCY,
+        permitted=permitted,
+        shared_with=partners,
+    )
+    await tx.consent_records.add(record)
+    public = {"permitted": values(permitted), "evidence": record.digest, "code": "EMERGENCY"}
+    await tx.append(event(EventCode.CONSENT_EMERGENCY, seat, by.id, record.id, public))
+    return record

@@ -1,0 +1,140 @@
+"""What staff do to a consent: ask for more, witness, enter a withdrawal, approve in an emergency, correct."""
+
+from clinic.roles import Action
+from consent import asking, desk, emergency, witnessing
+from consent.emergency import Emergency
+from consent.records import ConsentRecord, SignerCapacity
+from consent.witnessing import Sighting
+from huizhen.api.call import Call
+from huizhen.api.route import Own, Route, Table, Unit, staff
+from huizhen.api.shapes.base import Accepted
+from huizhen.api.shapes.template import (
+    AskBody,
+    AskedView,
+    CorrectBody,
+    EmergencyBody,
+    LedgerRecord,
+    StaffWithdrawal,
+    WitnessBody,
+)
+from signaling import consenting
+
+
+async def ask(call: Call[AskBody]) -> AskedView:
+    """The person finds the question on their own page; what they refused in this consult is not asked again."""
+    services, seat_id = call.services, call.path("seat")
+    async with services.db.begin() as tx:
+        await tx.operation(call.op, call.actor.id)
+        row = await asking.ask(tx, seat_id, call.body.purposes, reason=call.body.reason, by=call.actor)
+    await consenting.consent_changed(services.live, row.consult_id, seat_id)
+    return AskedView(purposes=list(row.purposes))
+
+
+async def witness(call: Call[WitnessBody]) -> LedgerRecord:
+    body = call.body
+    seen = Sighting(
+        operation_id=call.op,
+        capacity=SignerCapacity(body.capacity),
+        basis=body.basis,
+        signer_name=body.signer_name,
+        document=body.document,
+        relation=body.relation,
+        typed_name=body.typed_name,
+    )
+    return _row(await witnessing.witness(call.tx, call.services.sealer, call.path("seat"), seen, by=call.actor))
+
+
+async def withdraw(call: Call[StaffWithdrawal]) -> Accepted:
+    """What a person said by telephone or at the desk; writing stops first, then the ledger commits."""
+    body = call.body
+    purposes = list(dict.fromkeys(body.purposes))
+    await consenting.withdraw(
+        call.services.live,
+        call.path("seat"),
+        purposes,
+        reason=body.reason,
+        op=call.op,
+        by=call.actor,
+        identified=body.identified,
+    )
+    return Accepted()
+
+
+async def approve_emergency(call: Call[EmergencyBody]) -> LedgerRecord:
+    services, body = call.services, call.body
+    found = Emergency(call.op, body.reason, body.tried)
+    async with services.db.begin() as tx:
+        record = await emergency.approve(tx, services.sealer, call.path("consult"), found, by=call.actor)
+    await consenting.consent_changed(services.live, record.consult_id, record.seat_id)
+    return _row(record)
+
+
+async def correct(call: Call[CorrectBody]) -> LedgerRecord:
+    services = call.services
+    async with services.db.begin() as tx:
+        record = await desk.correct(
+            tx, services.sealer, call.path("record"), reason=call.body.reason, operation_id=call.op, by=call.actor
+        )
+    await consenting.consent_changed(services.live, record.consult_id, record.seat_id)
+    return _row(record)
+
+
+def _row(record: ConsentRecord) -> LedgerRecord:
+    return LedgerRecord(id=record.id, digest=record.digest)
+
+
+_SEAT = "/api/consults/{consult}/seats/{seat}/consent"
+
+ROUTES: Table = (
+    Route(
+        method="POST",
+        path=f"{_SEAT}/ask",
+        handler=ask,
+        policy=staff(Action.ASK_CONSENT, own=Own.CONSULT_SEAT),
+        body=AskBody,
+        answer=AskedView,
+        unit=Unit.NONE,
+        summary="Ask a person for further purposes",
+    ),
+    Route(
+        method="POST",
+        path=f"{_SEAT}/witness",
+        handler=witness,
+        policy=staff(Action.WITNESS_CONSENT, own=Own.CONSULT_SEAT),
+        body=WitnessBody,
+        answer=LedgerRecord,
+        unit=Unit.WRITE,
+        claims=False,
+        summary="I saw who signs, and on which document",
+    ),
+    Route(
+        method="POST",
+        path=f"{_SEAT}/withdraw",
+        handler=withdraw,
+        policy=staff(Action.WITHDRAW_CONSENT, own=Own.CONSULT_SEAT),
+        body=StaffWithdrawal,
+        answer=Accepted,
+        unit=Unit.NONE,
+        summary="Enter a withdrawal said by telephone or at the desk",
+    ),
+    Route(
+        method="POST",
+        path="/api/consults/{consult}/consent/emergency",
+        handler=approve_emergency,
+        policy=staff(Action.APPROVE_EMERGENCY, own=Own.CONSULT),
+        body=EmergencyBody,
+        answer=LedgerRecord,
+        unit=Unit.NONE,
+        summary="The head of the institution approves care in an emergency",
+    ),
+    Route(
+        method="POST",
+        path="/api/consents/{record}/correct",
+        handler=correct,
+        policy=staff(Action.CORRECT_CONSENT, own=Own.CONSENT_RECORD),
+        body=CorrectBody,
+        answer=LedgerRecord,
+        unit=Unit.NONE,
+        summary="Entered in error: the question is open again",
+    ),
+)
