@@ -40,6 +40,9 @@ class EventCode(StrEnum):
     CONSENT_SIGNED = "consent.signed"
     CONSENT_REFUSED = "consent.refused"
     CONSENT_WITHDRAWN = "consent.withdrawn"
+    CONSENT_ATTESTED = "consent.attested"
+    CONSENT_COPY_GIVEN = "consent.copy_given"
+    CONSENT_VIEWED = "view.consent"
     # the room
     ROOM_WAITING = "room.waiting"
     ROOM_ADMITTED = "room.admit"

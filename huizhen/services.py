@@ -9,6 +9,7 @@ from consent.transaction import Sealer
 from huizhen.auth.limiter import RequestRate
 from huizhen.auth.links import LinkDoor
 from huizhen.auth.staff import StaffDoor
+from huizhen.evidence.office import EvidenceOffice
 from huizhen.health import Health
 from huizhen.metrics import Metrics
 from huizhen.settings import Settings
@@ -37,4 +38,5 @@ class Services:
     health: Health
     checkpoints: Checkpointer
     playback: Playback
+    evidence: EvidenceOffice
     base_url: Callable[[], str]  # what links begin with

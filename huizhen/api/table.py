@@ -1,6 +1,19 @@
 """The one table of routes. Anything not in it does not exist (the WHIP/WHEP and socket edges have their own doors)."""
 
-from huizhen.api import admin, archive, audit, consults, directory, disposals, panels, playing, public, seat, session
+from huizhen.api import (
+    admin,
+    archive,
+    audit,
+    consults,
+    directory,
+    disposals,
+    panels,
+    papers,
+    playing,
+    public,
+    seat,
+    session,
+)
 from huizhen.api.route import Table
 
 ROUTES: Table = (
@@ -9,6 +22,7 @@ ROUTES: Table = (
     *seat.ROUTES,
     *consults.ROUTES,
     *panels.ROUTES,
+    *papers.ROUTES,
     *directory.ROUTES,
     *archive.ROUTES,
     *playing.ROUTES,

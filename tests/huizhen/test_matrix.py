@@ -7,7 +7,7 @@ from clinic.people import Role
 from clinic.roles import permits
 from huizhen.api.route import Door, Own, Route
 from huizhen.api.table import ROUTES
-from tests.huizhen.world import ROLES, Browser, World, operation
+from tests.huizhen.world import ROLES, Booked, Browser, World, operation, sign
 
 # what a resource check lets through answers as these; 404 would mean "not yours"
 _REACHED = frozenset(range(200, 600)) - {401, 404, 500}
@@ -25,6 +25,7 @@ async def _ids(world: World) -> dict[str, str]:
     from tests.huizhen.shelf import archived
 
     booked = await world.book()
+    record = await _signed(world, booked)  # before the years pass that make a recording due
     kept = await archived(world)
     house = world.houses["city"]
     return {
@@ -33,8 +34,15 @@ async def _ids(world: World) -> dict[str, str]:
         "staff": house.staff[Role.NURSE].id,
         "institution": house.institution.id,
         "invitation": uuid4().hex,
+        "record": record,
         **kept,
     }
+
+
+async def _signed(world: World, booked: Booked) -> str:
+    patient = await world.patient(booked)
+    assert (await sign(patient)).status == 200
+    return str((await patient.get("/api/seat/after")).body["consents"][0]["id"])
 
 
 async def _ask(browser: Browser, route: Route[Any], ids: dict[str, str]) -> tuple[int, Any]:
@@ -107,7 +115,7 @@ async def test_the_patients_door_opens_for_no_cookie_of_staff(world: World) -> N
     doctor = await world.staff("city", Role.ATTENDING)
     for route in ROUTES:
         if route.policy.door is Door.SEAT:
-            assert (await _ask(doctor, route, {}))[0] == 401, route.path
+            assert (await _ask(doctor, route, {"record": uuid4().hex}))[0] == 401, route.path
 
 
 async def test_denied_tries_are_on_record(world: World) -> None:

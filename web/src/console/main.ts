@@ -7,18 +7,20 @@ import archiveEn from "@/locales/en/archive.json";
 import consultEn from "@/locales/en/consult.json";
 import consoleEn from "@/locales/en/console.json";
 import eventsEn from "@/locales/en/events.json";
+import papersEn from "@/locales/en/papers.json";
 import sharedEn from "@/locales/en/shared.json";
 import archiveZh from "@/locales/zh/archive.json";
 import consultZh from "@/locales/zh/consult.json";
 import consoleZh from "@/locales/zh/console.json";
 import eventsZh from "@/locales/zh/events.json";
+import papersZh from "@/locales/zh/papers.json";
 import sharedZh from "@/locales/zh/shared.json";
 import Shell from "./Shell.vue";
 import { router } from "./router";
 
 startI18n({
-  zh: { shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh },
-  en: { shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn },
+  zh: { shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh, papers: papersZh },
+  en: { shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn, papers: papersEn },
 });
 startReasons();
 createApp(Shell).use(router).mount("#app");

@@ -5,14 +5,16 @@ import { unlock as unlockBell } from "@/rtc/bell";
 import { startElder } from "@/shared/elder";
 import { startI18n } from "@/shared/i18n";
 import { startReasons } from "@/shared/reasons";
+import enPapers from "@/locales/en/papers.json";
 import enPatient from "@/locales/en/patient.json";
 import enShared from "@/locales/en/shared.json";
+import zhPapers from "@/locales/zh/papers.json";
 import zhPatient from "@/locales/zh/patient.json";
 import zhShared from "@/locales/zh/shared.json";
 import PatientApp from "./PatientApp.vue";
 import { journey } from "./journey";
 
-startI18n({ zh: { shared: zhShared, patient: zhPatient }, en: { shared: enShared, patient: enPatient } });
+startI18n({ zh: { shared: zhShared, patient: zhPatient, papers: zhPapers }, en: { shared: enShared, patient: enPatient, papers: enPapers } });
 startElder();
 startReasons();
 document.addEventListener("pointerdown", unlockBell, { passive: true });
