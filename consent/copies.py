@@ -8,14 +8,14 @@ from clinic.actor import Actor
 from clinic.consult import Consult, Seat
 from clinic.errors import NotPermitted
 from clinic.roles import Action
+from consent.attesting import attestable
 from consent.errors import ConsentError
-from consent.evidence import attestable
 from consent.records import ConsentRecord
 from consent.transaction import ConsentTransaction
 
 
 class NothingOnPaper(ConsentError):
-    """Staff notices are acknowledged by joining: there is no signed text to print."""
+    """A notice acknowledged by joining, a witness, an emergency: nobody signed a text that could be printed."""
 
     code = "paper.nothing"
 

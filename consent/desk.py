@@ -16,11 +16,11 @@ from clinic.calendar import age_on, local_date
 from clinic.consult import Consult, Seat, SeatState
 from clinic.documents import canonical, digest
 from clinic.errors import NotPermitted
-from clinic.people import CLINICIANS, Institution, Patient, Role, Staff
+from clinic.people import CLINICIANS, Institution, Patient, Role
 from clinic.roles import Action
 from consent import signing as claims
 from consent.errors import NothingToWithdraw, SeatCannotSign, WordingChanged
-from consent.parties import parties
+from consent.parties import parties_of
 from consent.records import ConsentAction, ConsentRecord, ConsentTemplate, Purpose, SignerCapacity
 from consent.signing import Signing
 from consent.standing import Standing, decisive, overview, standing
@@ -57,7 +57,6 @@ class _Desk:
     consult: Consult
     seat: Seat
     institution: Institution
-    doctor: Staff
     patient: Patient
     template: ConsentTemplate
     text: Rendered
@@ -295,7 +294,6 @@ async def _desk(tx: ConsentTransaction, consult: Consult, seat: Seat, template: 
         consult,
         seat,
         institution,
-        doctor,
         patient,
         template,
         render(template, values),
@@ -355,7 +353,7 @@ async def _evidence(tx: ConsentTransaction, desk: _Desk, signing: Signing) -> di
         },
         "consult": desk.consult.id,
         "institution": desk.consult.institution_id,
-        "parties": parties(desk.institution, desk.doctor, desk.patient if patient else None),
+        "parties": await parties_of(tx, desk.consult, desk.seat.role),
         "participants": [{"seat": seat.id, "role": seat.role} for seat in inside],
         "server_time": tx.now,
         "device": dict(signing.device),

@@ -28,8 +28,8 @@ def parties(institution: Institution, doctor: Staff, patient: Patient | None) ->
     }
 
 
-async def parties_now(tx: ConsentTransaction, consult: Consult, seat_role: Role) -> dict[str, Any]:
-    """From the present rows: for withdrawals, and for evidence written before it named the parties."""
+async def parties_of(tx: ConsentTransaction, consult: Consult, seat_role: Role) -> dict[str, Any]:
+    """As the rows are now: into the evidence, and for a paper whose evidence does not name the parties."""
     institution = await tx.institutions.get(consult.institution_id)
     doctor = await tx.staff.get(consult.doctor_id)
     patient = await tx.patients.get(consult.patient_id) if seat_role is Role.PATIENT else None

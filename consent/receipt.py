@@ -15,7 +15,7 @@ from audit.reader import TrailSource, events
 from audit.transaction import Database
 from clinic.documents import canonical, digest
 from clinic.people import Institution
-from consent.evidence import AttestationKind, ConsentAttestation, EvidenceTransaction, held
+from consent.attesting import AttestationKind, ConsentAttestation, EvidenceTransaction, held
 from consent.records import ConsentRecord
 from consent.transaction import Sealer
 

@@ -196,7 +196,7 @@ def _check_leaf(content: Mapping[str, Any], leaf: Mapping[str, Any], origin: str
         return
     if (leaf["k"] == "consent.withdrawn") != (record["action"] == "withdrawn"):
         report.find("receipt.leaf", "leaf", "the leaf tells of another act")
-    listed = leaf["pub"].get("purposes") if record["action"] == "withdrawn" else leaf["pub"].get("permitted")
+    listed = leaf["pub"].get("purposes" if record["action"] == "withdrawn" else "permitted")
     if listed != record["permitted"] or leaf["pub"].get("refused", []) != record["refused"]:
         report.find("receipt.leaf", "leaf", "the leaf tells of other decisions")
     if f"/audit/{content['institution']['id']}/" not in origin:

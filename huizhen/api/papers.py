@@ -6,7 +6,7 @@ from aiohttp import web
 
 from clinic.roles import Action
 from consent import copies, desk
-from consent.evidence import attestable
+from consent.attesting import attestable
 from consent.records import ConsentAction, ConsentRecord
 from huizhen.api.call import Call
 from huizhen.api.detail import consent_view

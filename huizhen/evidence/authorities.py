@@ -18,7 +18,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from clinic.documents import canonical
-from consent.evidence import Attested, AuthorityFailed, Claim
+from consent.attesting import Attested, AuthorityFailed, Claim
 
 _SECONDS = 15.0
 _LARGEST = 256 * 1024
@@ -54,7 +54,7 @@ def _roots(path: Path) -> list[x509.Certificate]:
 
 
 class HttpTimeStamper:
-    """Implements consent.evidence.TimeStamper (RFC 3161 section 3.4)."""
+    """Implements consent.attesting.TimeStamper (RFC 3161 section 3.4)."""
 
     def __init__(self, url: str, root: Path) -> None:
         self._url = url
@@ -89,7 +89,7 @@ def _stamper(certificates: list[x509.Certificate]) -> str:
 
 
 class HttpCertificateSigner:
-    """Implements consent.evidence.CertificateSigner with the gateway of docs/consent-evidence.md."""
+    """Implements consent.attesting.CertificateSigner with the gateway of docs/consent-evidence.md."""
 
     def __init__(self, url: str, root: Path, token: str | None) -> None:
         self._url = url

@@ -11,9 +11,9 @@ from audit.errors import MissingRow
 from audit.proof import Prover
 from audit.transaction import Database
 from clinic.consult import ConsultStatus
-from consent import evidence, receipt
-from consent.evidence import AttestationKind, Attested, AuthorityFailed, CertificateSigner, TimeStamper
-from consent.parties import parties_now
+from consent import attesting, receipt
+from consent.attesting import AttestationKind, Attested, AuthorityFailed, CertificateSigner, TimeStamper
+from consent.parties import parties_of
 from consent.records import ConsentRecord
 from consent.transaction import Sealer
 from huizhen import logs
@@ -74,16 +74,16 @@ class EvidenceOffice:
 
     async def attest(self, record: ConsentRecord) -> int:
         """Ask each authority that has not said its word. Returns how many are new. Raises AuthorityFailed after all."""
-        if not self.authorities or not evidence.attestable(record):
+        if not self.authorities or not attesting.attestable(record):
             return 0
         async with self.db.read() as tx:
-            known = await evidence.held(tx, record.id)
-        claim = evidence.claim_of(record)
+            known = await attesting.held(tx, record.id)
+        claim = attesting.claim_of(record)
         asked: dict[AttestationKind, Callable[[], Awaitable[Attested]]] = {}
         if (signer := self.authorities.certificates) is not None and claim is not None:
             asked[AttestationKind.CERTIFICATE] = lambda: signer.certify(claim)
         if (stamper := self.authorities.stamps) is not None:
-            asked[AttestationKind.TIMESTAMP] = lambda: stamper.stamp(evidence.stamped_message(record))
+            asked[AttestationKind.TIMESTAMP] = lambda: stamper.stamp(attesting.stamped_message(record))
         new, failed = 0, None
         for kind, ask in asked.items():
             if kind in known:
@@ -94,7 +94,7 @@ class EvidenceOffice:
                 failed = error
                 continue
             async with self.db.begin() as tx:
-                await evidence.keep(tx, record, kind, said)
+                await attesting.keep(tx, record, kind, said)
             new += 1
         if failed is not None:
             raise failed
@@ -112,7 +112,7 @@ class EvidenceOffice:
     async def _unattested(self, everything: bool) -> list[ConsentRecord]:
         async with self.db.read() as tx:
             if everything:
-                return [row for row in await tx.consent_records.find() if evidence.attestable(row)]
+                return [row for row in await tx.consent_records.find() if attesting.attestable(row)]
             consults = [
                 row.id for status in ConsultStatus for row in await tx.consults.find(status=status) if not row.over
             ]
@@ -130,7 +130,7 @@ async def _parties(tx: StoreTransaction, record: ConsentRecord) -> dict[str, Any
     if isinstance(found, dict):
         return found
     consult = await tx.consults.get(record.consult_id)
-    return await parties_now(tx, consult, (await tx.seats.get(record.seat_id)).role)
+    return await parties_of(tx, consult, (await tx.seats.get(record.seat_id)).role)
 
 
 async def _names(tx: StoreTransaction, record: ConsentRecord) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ def verification_code(digest: str) -> str:
 
 def paper_of(record: ConsentRecord, parties: Mapping[str, Any], shared_with: tuple[str, ...]) -> Paper:
     """`parties` as `consent.parties` gives them; `shared_with`: names of the institutions, in the paper's language."""
-    locale = record.locale if record.locale in LOCALES else "zh"
+    locale = "en" if record.locale.startswith("en") else "zh"
     say = words(locale)
     evidence = json.loads(record.evidence)
     zone = ZoneInfo(parties["institution"]["time_zone"])

@@ -15,7 +15,7 @@ from audit.transaction import AuditEvent, Repository
 from clinic.consult import ChatMessage, Consult, FollowUpEvidence, Seat, VisitNote
 from clinic.panel import Case, DecisionNote, Invitation, Opinion
 from clinic.people import Institution, Patient, Staff
-from consent.evidence import ConsentAttestation
+from consent.attesting import ConsentAttestation
 from consent.records import ConsentRecord, ConsentTemplate
 from huizhen.auth.rows import DeviceSession, JoinLink, PlaybackView, StaffCredential, StaffSession
 from recording.records import Gap, Recording, Segment

@@ -1,19 +1,30 @@
 """The receipt against forgers of every rank: who has no key, who has the seal's, and the institution itself."""
 
 import base64
+import dataclasses
 import json
 import random
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
+import rfc3161_client as tsp
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from audit.errors import MissingRow
+from audit.proof import Inclusion, needed
 from audit.verify.receipt import verify_receipt
 from clinic.documents import canonical, digest
-from consent.evidence import AttestationKind, Claim, claim_of
+from consent.attesting import AttestationKind, Claim, claim_of
+from consent.receipt import receipt
 from consent.records import Purpose
-from tests.support.authorities import LocalCA
+from huizhen.evidence.authorities import certified
+from tests.support.authorities import LocalCA, LocalTSA, issue
 from tests.support.builders import World
 from tests.support.receipts import Case, JwsSealer
 
@@ -222,6 +233,75 @@ async def test_the_certificate_is_checked(case: Case) -> None:
     for token in (ca.sign(other), "a.b.c", case.content["seal"], ca.sign(claim)[:-4] + "AAAA"):
         data = case.sealed(certificate=token)
         assert codes(data, case.log.vkeys, ca_roots=ca.root_pem) == ["receipt.certificate"], token
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "PS256", "EdDSA"])
+async def test_certificates_of_every_kind_of_key(case: Case, algorithm: str) -> None:
+    ca, claim = LocalCA(), claim_of(case.record)
+    assert claim is not None
+    key: Any = rsa.generate_private_key(65537, 2048) if algorithm != "EdDSA" else ed25519.Ed25519PrivateKey.generate()
+    own = issue("张建明", key.public_key(), ca)
+    chain = [base64.b64encode(each.public_bytes(serialization.Encoding.DER)).decode() for each in (own, ca.root)]
+    said = {"digest": claim.digest, "at": claim.at, "sub": claim.record_id, "iat": claim.at}
+    token = jwt.encode(said, key, algorithm, headers={"x5c": chain})
+    assert certified(token, claim, [ca.root]) == own
+    assert codes(case.sealed(certificate=token), case.log.vkeys, ca_roots=ca.root_pem) == []
+    bare = jwt.encode(said, key, algorithm, headers={"x5c": chain[:1]})  # the root need not be in it
+    assert codes(case.sealed(certificate=bare), case.log.vkeys, ca_roots=ca.root_pem) == []
+    wrong = jwt.encode(said, LocalCA().key, "ES256", headers={"x5c": chain})
+    assert codes(case.sealed(certificate=wrong), case.log.vkeys) == ["receipt.certificate"]
+    undated = jwt.encode(said | {"iat": None}, key, algorithm, headers={"x5c": chain})
+    assert codes(case.sealed(certificate=undated), case.log.vkeys) == ["receipt.certificate"]
+    late = jwt.encode(said | {"iat": 1}, key, algorithm, headers={"x5c": chain})  # before the certificate began
+    assert codes(case.sealed(certificate=late), case.log.vkeys, ca_roots=ca.root_pem) == ["receipt.certificate"]
+
+
+async def test_a_certificate_of_one_who_may_not_issue(case: Case) -> None:
+    ca, claim = LocalCA(), claim_of(case.record)
+    assert claim is not None
+    ca.root = issue("Test CA", ca.key, ca=False)
+    data = case.sealed(certificate=ca.sign(claim))
+    assert codes(data, case.log.vkeys, ca_roots=ca.root_pem) == ["receipt.certificate"]
+    stranger = LocalCA()
+    foreign = jwt.get_unverified_header(stranger.sign(claim))["x5c"][0]
+    mixed = [foreign, base64.b64encode(LocalCA().root.public_bytes(serialization.Encoding.DER)).decode()]
+    said = {"digest": claim.digest, "sub": claim.record_id, "iat": claim.at}
+    token = jwt.encode(said, ca.key, "ES256", headers={"x5c": mixed})
+    assert codes(case.sealed(certificate=token), case.log.vkeys) == ["receipt.certificate"]
+
+
+async def test_a_true_stamp_and_whose_it_is(case: Case, tmp_path: Path) -> None:
+    tsa = LocalTSA(tmp_path / "tsa")
+    stamp = base64.b64encode(tsa.reply(_query(case.content["seal"].encode()))).decode()
+    other = base64.b64encode(tsa.reply(_query(b"other"))).decode()
+    assert codes(case.sealed(timestamp=stamp), case.log.vkeys, tsa_roots=tsa.root_pem) == []
+    assert len(verify_receipt(case.sealed(timestamp=stamp), case.log.vkeys).remarks) == 1
+    assert codes(case.sealed(timestamp=other), case.log.vkeys, tsa_roots=tsa.root_pem) == ["receipt.timestamp"]
+    strange = LocalCA("Test TSA root").root_pem
+    assert codes(case.sealed(timestamp=stamp), case.log.vkeys, tsa_roots=strange) == ["receipt.timestamp"]
+
+
+def _query(message: bytes) -> bytes:
+    asked = tsp.TimestampRequestBuilder().data(message).hash_algorithm(tsp.HashAlgorithm.SHA256)
+    return bytes(asked.build().as_bytes())
+
+
+async def test_the_use_case_finds_the_leaf_or_says_that_there_is_none(case: Case) -> None:
+    class Proving:
+        async def prove(self, institution_id: str, epoch: int, seqs: Sequence[int]) -> Sequence[Inclusion]:
+            assert (institution_id, epoch, seqs[1]) == (case.record.institution_id, 1, 0)
+            return case.log.prove(6, 0)
+
+    made = await receipt(case.world.db, Proving(), case.log.sealer, case.record, case.world.clock())
+    assert codes(made, case.log.vkeys) == []
+    lost = dataclasses.replace(case.record, id="0" * 32)
+    with pytest.raises(MissingRow):
+        await receipt(case.world.db, Proving(), case.log.sealer, lost, case.world.clock())
+
+
+def test_a_proof_of_what_is_not_there() -> None:
+    with pytest.raises(MissingRow):
+        needed([3], 3)
 
 
 async def test_the_stamp_is_checked(case: Case) -> None:

@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from consent import desk
-from consent.evidence import AuthorityFailed, Claim
+from consent.attesting import AuthorityFailed, Claim
 from consent.records import ConsentRecord, Purpose, SignerCapacity
 from huizhen.demo_data import signature_png
 from huizhen.evidence import paper as papers

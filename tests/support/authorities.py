@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from consent.evidence import Attested, AuthorityFailed, Claim
+from consent.attesting import Attested, AuthorityFailed, Claim
 from huizhen.evidence.authorities import certified
 
 _LONG = timedelta(days=3650)
@@ -62,7 +62,7 @@ def issue(
 
 
 class LocalCA:
-    """Implements consent.evidence.CertificateSigner: a fresh key and a certificate of one hour per signature."""
+    """Implements consent.attesting.CertificateSigner: a fresh key and a certificate of one hour per signature."""
 
     def __init__(self, name: str = "Test CA", now: datetime | None = None) -> None:
         self.key = ec.generate_private_key(ec.SECP256R1())

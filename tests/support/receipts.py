@@ -14,7 +14,7 @@ from audit.checkpoint import Checkpoint, sign, vkey
 from audit.leaf import LeafContext, RowMark, leaf_bytes
 from audit.transaction import AuditEvent
 from clinic.documents import canonical, digest
-from consent.evidence import AttestationKind, Attested, ConsentAttestation
+from consent.attesting import AttestationKind, Attested, ConsentAttestation
 from consent.receipt import content_of
 from consent.records import ConsentRecord
 from tests.support.builders import World

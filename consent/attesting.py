@@ -15,7 +15,7 @@ from audit.errors import MissingRow
 from audit.events import EventCode
 from audit.transaction import AuditEvent, Repository
 from consent.errors import ConsentError
-from consent.records import ConsentRecord, SignerCapacity
+from consent.records import ConsentRecord
 from consent.transaction import ConsentTransaction
 
 
@@ -83,9 +83,12 @@ class AuthorityFailed(ConsentError):
     code = "authority.failed"
 
 
+_ON_PAPER = frozenset({"huizhen.consent", "huizhen.consent-withdrawal"})
+
+
 def attestable(record: ConsentRecord) -> bool:
-    """A person's signature or withdrawal; staff notices are acknowledged, not signed."""
-    return record.capacity is not SignerCapacity.STAFF_NOTICE
+    """A person's signature or withdrawal. Notices, witness and the like stand beside one and have no paper."""
+    return json.loads(record.evidence).get("type") in _ON_PAPER
 
 
 def claim_of(record: ConsentRecord) -> Claim | None:

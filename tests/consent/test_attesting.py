@@ -9,10 +9,10 @@ import pytest
 from audit.errors import MissingRow
 from clinic.actor import Actor
 from clinic.errors import NotPermitted
-from consent import copies, evidence
+from consent import attesting, copies
+from consent.attesting import AttestationKind, Attested
 from consent.copies import NothingOnPaper
-from consent.evidence import AttestationKind, Attested
-from consent.parties import parties_now
+from consent.parties import parties_of
 from consent.records import ConsentRecord, Purpose
 from tests.support.builders import World
 
@@ -25,12 +25,12 @@ async def test_an_authoritys_word_is_kept_once(world: World) -> None:
     record = await _signed(world)
     for token in ("first", "second"):
         async with world.db.begin() as tx:
-            kept = await evidence.keep(tx, record, AttestationKind.TIMESTAMP, Attested(token, "CN=TSA"))
+            kept = await attesting.keep(tx, record, AttestationKind.TIMESTAMP, Attested(token, "CN=TSA"))
             assert kept.token == "first"
     async with world.db.begin() as tx:
-        await evidence.keep(tx, record, AttestationKind.CERTIFICATE, Attested("jws", "CN=某人"))
+        await attesting.keep(tx, record, AttestationKind.CERTIFICATE, Attested("jws", "CN=某人"))
     async with world.db.read() as tx:
-        held = await evidence.held(tx, record.id)
+        held = await attesting.held(tx, record.id)
     assert {kind.value: row.token for kind, row in held.items()} == {"timestamp": "first", "certificate": "jws"}
     assert held[AttestationKind.CERTIFICATE].digest == record.digest
     assert world.db.codes().count("consent.attested") == 2
@@ -39,13 +39,13 @@ async def test_an_authoritys_word_is_kept_once(world: World) -> None:
 async def test_what_is_claimed_for_whom(world: World) -> None:
     booked = await world.book()
     record = await world.sign(booked.patient_seat)
-    claim = evidence.claim_of(record)
+    claim = attesting.claim_of(record)
     assert claim is not None and (claim.name, claim.digest, claim.capacity) == ("张建明", record.digest, "self")
     withdrawn = await world.withdraw(booked.patient_seat, Purpose.TREAT)
-    assert evidence.claim_of(withdrawn) is None and evidence.attestable(withdrawn)
+    assert attesting.claim_of(withdrawn) is None and attesting.attestable(withdrawn)
     noticed = await world.notice(booked.doctor_seat)
-    assert evidence.claim_of(noticed) is None and not evidence.attestable(noticed)
-    assert evidence.stamped_message(record) == record.seal.encode()
+    assert attesting.claim_of(noticed) is None and not attesting.attestable(noticed)
+    assert attesting.stamped_message(record) == record.seal.encode()
 
 
 async def test_a_copy_for_who_signed(world: World) -> None:
@@ -104,15 +104,15 @@ async def test_the_parties_are_in_the_evidence_as_they_were(world: World) -> Non
     sealed = json.loads(record.evidence)["parties"]
     assert sealed["doctor"]["name"] == world.doctor.name and sealed["patient"]["name"] == "张建明"
     async with world.db.read() as tx:
-        now = await parties_now(tx, booked.consult, booked.patient_seat.role)
-        guest = await parties_now(tx, booked.consult, booked.doctor_seat.role)
+        now = await parties_of(tx, booked.consult, booked.patient_seat.role)
+        guest = await parties_of(tx, booked.consult, booked.doctor_seat.role)
     assert now["doctor"]["name"] == "改名" and now["patient"] == sealed["patient"] and guest["patient"] is None
 
 
 async def test_nothing_personal_in_the_events(world: World) -> None:
     record = await _signed(world)
     async with world.db.begin() as tx:
-        await evidence.keep(tx, record, AttestationKind.CERTIFICATE, Attested("jws", "CN=张建明"))
+        await attesting.keep(tx, record, AttestationKind.CERTIFICATE, Attested("jws", "CN=张建明"))
     texts: Sequence[str] = [json.dumps(dict(event.public), ensure_ascii=False) for event in world.db.events]
     assert any('"certificate"' in text for text in texts)
     assert not any("张建明" in text for text in texts)
