@@ -4,6 +4,7 @@ from typing import Protocol
 
 from archive.records import AccessGrant, Disposal, LegalHold, RetainedRecord
 from audit.transaction import Repository
+from consent.attesting import ConsentAttestation
 from recording.ports import RecordingTransaction
 
 
@@ -12,3 +13,4 @@ class ArchiveTransaction(RecordingTransaction, Protocol):
     access_grants: Repository[AccessGrant]
     legal_holds: Repository[LegalHold]
     disposals: Repository[Disposal]
+    consent_attestations: Repository[ConsentAttestation]

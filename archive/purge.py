@@ -288,7 +288,10 @@ async def _erase(tx: ArchiveTransaction, record: RetainedRecord) -> Mapping[str,
     tables: dict[str, tuple[tuple[str, Repository[Any]], ...]] = {
         PROCESS_AV: (),
         PROCESS_TEXT: (("chat_messages", tx.chat_messages), ("whereabouts", tx.whereabouts)),
-        CONSENT: (("consent_records", tx.consent_records),),
+        CONSENT: (
+            ("consent_records", tx.consent_records),
+            ("consent_attestations", tx.consent_attestations),  # a certificate names the signer
+        ),
         EMR: (
             ("visit_notes", tx.visit_notes),
             ("follow_up_evidence", tx.follow_up_evidence),

@@ -69,6 +69,9 @@ class EventCode(StrEnum):
     TEMPLATE_DRAFTED = "consent.template_drafted"
     TEMPLATE_REVIEWED = "consent.template_reviewed"
     TEMPLATE_DRAFT_CLOSED = "consent.template_draft_closed"
+    CONSENT_ATTESTED = "consent.attested"
+    CONSENT_COPY_GIVEN = "consent.copy_given"
+    CONSENT_VIEWED = "view.consent"
     # the room
     ROOM_WAITING = "room.waiting"
     ROOM_ADMITTED = "room.admit"

@@ -12,6 +12,7 @@ from audit.transaction import AuditEvent
 from clinic.consult import Consult, Seat, SeatState
 from clinic.documents import canonical, digest
 from clinic.people import Institution, Patient, Role
+from consent.parties import parties_of
 from consent.policy import Policy
 from consent.records import (
     Comprehension,
@@ -73,6 +74,7 @@ async def signing_evidence(
         "policy": desk.policy.version,
         "consult": desk.consult.id,
         "institution": desk.consult.institution_id,
+        "parties": await parties_of(tx, desk.consult, desk.seat.role),
         "participants": [{"seat": seat.id, "role": seat.role} for seat in inside],
         "server_time": tx.now,
         "device": dict(signing.device),

@@ -74,6 +74,13 @@ def of(services: Services) -> list[Job]:
         for institution_id in await institutions(services.db):
             await finish_purges(services, institution_id)
 
+    whole = True  # the first pass looks at every consent: some may have waited while the server was down
+
+    async def attest() -> None:
+        nonlocal whole
+        await services.evidence.attest_open(everything=whole)
+        whole = False
+
     return [
         Job("checkpoint", min(_CHECKPOINT_POLL, settings.checkpoint_seconds), checkpoint, at_once=True),
         Job("sweep", settings.sweep_seconds, sweep, at_once=True),
@@ -82,6 +89,7 @@ def of(services: Services) -> list[Job]:
         Job("archive-intake", _INTAKE_SECONDS, archive_intake, at_once=True),
         Job("retention", settings.retention_hours * 3600, due, at_once=True),
         Job("purge", settings.retention_hours * 3600, resume_purges, at_once=True),
+        Job("attestations", settings.attest_seconds, attest, at_once=True),
     ]
 
 

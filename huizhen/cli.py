@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import huizhen
-from huizhen import cli_admin, cli_archive, cli_data, cli_doctor, cli_rules
+from huizhen import cli_admin, cli_archive, cli_data, cli_doctor, cli_evidence, cli_rules
 from huizhen.cli_support import DataOption, console, fail, settings_from, step
 from huizhen.settings import Settings, reference
 
@@ -28,6 +28,8 @@ app.add_typer(cli_admin.consult_app, name="consult")
 app.add_typer(cli_data.keys_app, name="keys")
 app.add_typer(cli_rules.rules_app, name="rules")
 app.command()(cli_data.verify)
+app.command("verify-receipt")(cli_evidence.verify_receipt)
+cli_data.keys_app.command("certificate")(cli_evidence.keys_certificate)
 app.command()(cli_data.backup)
 app.command()(cli_data.restore)
 app.command()(cli_archive.export)

@@ -10,6 +10,7 @@ from consent.transaction import Sealer
 from huizhen.auth.limiter import RequestRate
 from huizhen.auth.links import LinkDoor
 from huizhen.auth.staff import StaffDoor
+from huizhen.evidence.office import EvidenceOffice
 from huizhen.evidence_shelf import EvidenceShelf
 from huizhen.health import Health
 from huizhen.metrics import Metrics
@@ -41,4 +42,5 @@ class Services:
     checkpoints: Checkpointer
     playback: Playback
     evidence: EvidenceShelf
+    evidence: EvidenceOffice
     base_url: Callable[[], str]  # what links begin with

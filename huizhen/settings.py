@@ -150,6 +150,33 @@ class Settings(BaseSettings):
         None, description="Unix socket of a ClamAV daemon. With it no uploaded paper is taken unscanned."
     )
 
+    # consent on paper, and outside authorities
+    font_dir: Path | None = Field(
+        None,
+        description="Folder of further fonts (OTF, TTF) for consent papers, for names with rare characters. "
+        "Default: only the packaged Noto Sans SC.",
+    )
+    font_family: str = Field(
+        "", max_length=100, description="Family in `font_dir` that is tried before the packaged font."
+    )
+    timestamp_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s]+$",
+        description="RFC 3161 time stamping server for consents; needs `timestamp_root`. Default: none is asked.",
+    )
+    timestamp_root: Path | None = Field(None, description="PEM root certificates that the time stamps must lead to.")
+    certificate_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s]+$",
+        description="Gateway of a certificate authority that issues an event certificate per signature "
+        "(docs/consent-evidence.md); needs `certificate_root`. Default: none is asked.",
+    )
+    certificate_root: Path | None = Field(None, description="PEM root certificates of that authority.")
+    certificate_token: str | None = Field(None, min_length=16, description="Bearer token the gateway wants to see.")
+    attest_seconds: float = Field(
+        15.0, gt=0, le=3600, description="How often consents without an authority's word are looked for."
+    )
+
     # housekeeping
     checkpoint_seconds: float = Field(
         60.0, gt=0, le=60, description="How soon new audit leaves are under a signed checkpoint."
@@ -176,6 +203,10 @@ class Settings(BaseSettings):
     def _pairs(self) -> "Settings":
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key belong together")
+        if (self.timestamp_url is None) != (self.timestamp_root is None):
+            raise ValueError("timestamp_url and timestamp_root belong together")
+        if (self.certificate_url is None) != (self.certificate_root is None):
+            raise ValueError("certificate_url and certificate_root belong together")
         if self.lan and self.tls_certificate is not None:
             raise ValueError("lan makes its own certificate: leave tls_certificate out")
         return self

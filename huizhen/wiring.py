@@ -23,6 +23,10 @@ from huizhen.auth.limiter import Attempts, RequestRate
 from huizhen.auth.links import LinkDoor
 from huizhen.auth.passwords import Passwords
 from huizhen.auth.staff import StaffDoor
+from huizhen.evidence.authorities import HttpCertificateSigner, HttpTimeStamper
+from huizhen.evidence.certificates import DocumentKeys
+from huizhen.evidence.office import Authorities, EvidenceOffice
+from huizhen.evidence.press import Press
 from huizhen.evidence_shelf import EvidenceShelf
 from huizhen.headers import source_of
 from huizhen.health import Health
@@ -41,6 +45,7 @@ from huizhen.store.checkpoints import Checkpointer
 from huizhen.store.database import SqlDatabase, utc_now
 from huizhen.store.keys import replace_file
 from huizhen.store.locker import KeyLocker
+from huizhen.store.proofs import SqlProver
 from huizhen.store.tables import StoreTransaction
 from huizhen.tokens import TokenBook
 from recording.playback import Playback
@@ -185,6 +190,7 @@ def _assemble(
         checkpoints=checkpoints,
         playback=Playback(database, database.keys, blobs),
         evidence=_evidence(settings, database, blobs),
+        evidence=evidence_office(settings, clock, database, checkpoints),
         base_url=address,
     )
     metrics.watch(lambda: figures(live, recorder))
@@ -203,6 +209,30 @@ def _evidence(settings: Settings, database: SqlDatabase, blobs: LocalBlobs) -> E
         chamber=Chamber(),
         scanner=scanner(settings.clamd_socket),
     )
+
+
+def evidence_office(
+    settings: Settings, clock: Clock, database: SqlDatabase, checkpoints: Checkpointer
+) -> EvidenceOffice:
+    return EvidenceOffice(
+        db=database,
+        prover=SqlProver(database, checkpoints),
+        sealer=database.sealer,
+        press=Press(own_fonts=settings.font_dir, family=settings.font_family),
+        documents=DocumentKeys(settings.keys_path),
+        authorities=authorities(settings),
+        clock=clock,
+    )
+
+
+def authorities(settings: Settings) -> Authorities:
+    """Those the settings name."""
+    signer, stamper = None, None
+    if settings.certificate_url is not None and settings.certificate_root is not None:
+        signer = HttpCertificateSigner(settings.certificate_url, settings.certificate_root, settings.certificate_token)
+    if settings.timestamp_url is not None and settings.timestamp_root is not None:
+        stamper = HttpTimeStamper(settings.timestamp_url, settings.timestamp_root)
+    return Authorities(signer, stamper)
 
 
 def allowed_origins(settings: Settings) -> Sequence[str] | None:

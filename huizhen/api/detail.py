@@ -146,7 +146,7 @@ async def consult_detail(
         **(row.model_dump() | {"patient": PatientDetail(**row.patient.model_dump())}),
         evidence=[],
         seats=render.seat_views(consult, seats, records, names, reader.live),
-        consents=[_consent_view(record) for record in records],
+        consents=[consent_view(record) for record in records],
         admission=await _admission(tx, consult, reader.now),
         invitations=[await invitation_row(tx, each) for each in await tx.invitations.find(consult_id=consult.id)],
         opinions=[],
@@ -324,7 +324,7 @@ async def invitation_row(tx: StoreTransaction, invitation: Invitation) -> Invita
     )
 
 
-def _consent_view(record: ConsentRecord) -> ConsentView:
+def consent_view(record: ConsentRecord) -> ConsentView:
     return ConsentView(
         id=record.id,
         seat=record.seat_id,

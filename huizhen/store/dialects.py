@@ -154,15 +154,6 @@ def guard_statements(backend: str, log: Sequence[str], rows: Sequence[str]) -> l
 
 
 def row_guard_statements(backend: str, rows: Sequence[str]) -> list[str]:
-    """Of append-only rows alone: for tables that came after the first schema."""
-    make = _sqlite_guard if backend == "sqlite" else _postgres_guard
-    statements: list[str] = []
-    statements += row_guard_statements(backend, rows)
-    shrinks = "NEW.size < OLD.size OR NEW.origin <> OLD.origin OR NEW.institution_id <> OLD.institution_id"
-    return [*statements, *make("audit_logs", "UPDATE", shrinks), *make("audit_logs", "DELETE", "")]
-
-
-def row_guard_statements(backend: str, rows: Sequence[str]) -> list[str]:
     """The guards of append-only rows alone: what a migration that adds such a table installs."""
     make = _sqlite_guard if backend == "sqlite" else _postgres_guard
     statements: list[str] = []

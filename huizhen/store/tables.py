@@ -26,6 +26,7 @@ from clinic.glass import BrokenGlass
 from clinic.panel import Case, DecisionNote, Invitation, Opinion
 from clinic.people import Institution, Patient, Staff
 from clinic.upload import EvidenceFile
+from consent.attesting import ConsentAttestation
 from consent.records import ConsentRecord, ConsentRequest, ConsentSettings, ConsentTemplate, TemplateDraft
 from huizhen.auth.rows import DeviceSession, JoinLink, PlaybackView, StaffCredential, StaffSession
 from recording.records import Gap, Recording, Segment
@@ -75,6 +76,7 @@ TABLES: tuple[Table, ...] = (
     Table("consent_drafts", TemplateDraft, indexes=(("institution_id",),)),
     Table("consent_settings", ConsentSettings),
     Table("consent_requests", ConsentRequest, append_only=True, indexes=_CONSULT),
+    Table("consent_attestations", ConsentAttestation, append_only=True, indexes=(*_CONSULT, ("record_id",))),
     Table("recordings", Recording, indexes=(*_CONSULT, ("state",))),
     Table("segments", Segment, append_only=True, indexes=(*_CONSULT, ("recording_id",))),
     Table("gaps", Gap, indexes=(*_CONSULT, ("recording_id",))),
@@ -122,6 +124,7 @@ class StoreTransaction(ABC):
     consent_drafts: Repository[TemplateDraft]
     consent_settings: Repository[ConsentSettings]
     consent_requests: Repository[ConsentRequest]
+    consent_attestations: Repository[ConsentAttestation]
     recordings: Repository[Recording]
     segments: Repository[Segment]
     gaps: Repository[Gap]

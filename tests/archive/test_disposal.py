@@ -29,6 +29,8 @@ from audit.transaction import AuditEvent
 from clinic.actor import Actor
 from clinic.documents import canonical, digest
 from clinic.errors import InvalidInput, NotPermitted
+from consent import attesting
+from consent.attesting import AttestationKind, Attested
 from tests.archive.keep import Kept, fresh, kept
 from tests.support.builders import Broken, Faults, World
 from tests.support.clock import START
@@ -72,9 +74,12 @@ async def test_from_proposal_to_certificate(world: World) -> None:
 async def test_the_whole_consult_after_fifteen_years(world: World) -> None:
     """Also the private parts of the trail go with the last record, by their key."""
     made = await kept(world)
+    async with world.db.begin() as tx:
+        record = (await tx.consent_records.find(consult_id=made.consult.id))[0]
+        await attesting.keep(tx, record, AttestationKind.CERTIFICATE, Attested("jws", "CN=张建明"))
     world.clock.advance(days=13 * 366)
     done = await made.purge((await made.approve(await made.propose(PROCESS_AV, PROCESS_TEXT, EMR, CONSENT))).id)
-    for table in ("visit_notes", "follow_up_evidence", "consent_records", "chat_messages"):
+    for table in ("visit_notes", "follow_up_evidence", "consent_records", "consent_attestations", "chat_messages"):
         assert world.db.rows(table) == [], table
     consult = world.db.rows("consults")[0]
     assert consult.reason == ""

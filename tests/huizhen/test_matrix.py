@@ -11,7 +11,7 @@ from clinic.roles import permits
 from huizhen.api.route import Door, Own, Route
 from huizhen.api.table import ROUTES
 from tests.huizhen.test_uploads import send
-from tests.huizhen.world import ROLES, Booked, Browser, World, operation
+from tests.huizhen.world import ROLES, Booked, Browser, World, operation, sign
 from tests.inspection.corpus import png
 from tests.support.proofs import filing
 
@@ -32,6 +32,7 @@ async def _ids(world: World) -> dict[str, str]:
 
     booked = await world.book()
     paper = await _paper(world, booked)
+    record = await _signed(world, booked)  # before the years pass that make a recording due
     kept = await archived(world)
     house = world.houses["city"]
     return {
@@ -45,6 +46,7 @@ async def _ids(world: World) -> dict[str, str]:
         "file": paper,
         "glass": await _glass(world, booked.consult.id),
         **await _ledger(world),
+        "record": record,
         **kept,
     }
 
@@ -97,6 +99,12 @@ async def _ledger(world: World) -> dict[str, str]:
         given = signing(shown, house.patient.name)
         record = await desk.sign(tx, world.parts.services.sealer, booked.patient.id, given)
     return {"template": template.id, "draft": draft.id, "record": record.id}
+
+
+async def _signed(world: World, booked: Booked) -> str:
+    patient = await world.patient(booked)
+    assert (await sign(patient)).status == 200
+    return str((await patient.get("/api/seat/after")).body["consents"][0]["id"])
 
 
 async def _ask(browser: Browser, route: Route[Any], ids: dict[str, str]) -> tuple[int, Any]:
@@ -169,7 +177,7 @@ async def test_the_patients_door_opens_for_no_cookie_of_staff(world: World) -> N
     doctor = await world.staff("city", Role.ATTENDING)
     for route in ROUTES:
         if route.policy.door is Door.SEAT:
-            assert (await _ask(doctor, route, {}))[0] == 401, route.path
+            assert (await _ask(doctor, route, {"record": uuid4().hex}))[0] == 401, route.path
 
 
 async def test_denied_tries_are_on_record(world: World) -> None:

@@ -8,6 +8,7 @@ import consultEn from "@/locales/en/consult.json";
 import consoleEn from "@/locales/en/console.json";
 import eventsEn from "@/locales/en/events.json";
 import gatesEn from "@/locales/en/gates.json";
+import papersEn from "@/locales/en/papers.json";
 import sharedEn from "@/locales/en/shared.json";
 import uploadsEn from "@/locales/en/uploads.json";
 import templatesEn from "@/locales/en/templates.json";
@@ -16,6 +17,7 @@ import consultZh from "@/locales/zh/consult.json";
 import consoleZh from "@/locales/zh/console.json";
 import eventsZh from "@/locales/zh/events.json";
 import gatesZh from "@/locales/zh/gates.json";
+import papersZh from "@/locales/zh/papers.json";
 import sharedZh from "@/locales/zh/shared.json";
 import uploadsZh from "@/locales/zh/uploads.json";
 import templatesZh from "@/locales/zh/templates.json";
@@ -24,10 +26,10 @@ import { router } from "./router";
 
 startI18n({
   zh: {
-    shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh, gates: gatesZh, uploads: uploadsZh, templates: templatesZh,
+    shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh, gates: gatesZh, uploads: uploadsZh, templates: templatesZh, papers: papersZh,
   },
   en: {
-    shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn, gates: gatesEn, uploads: uploadsEn, templates: templatesEn,
+    shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn, gates: gatesEn, uploads: uploadsEn, templates: templatesEn, papers: papersEn,
   },
 });
 startReasons();

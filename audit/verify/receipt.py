@@ -1,0 +1,247 @@
+"""A consent receipt on its own: no server, no database, no code of the writer. The log's public key is enough."""
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from audit.verify.attested import Attested, check_certificate, check_timestamp, claims_of
+from audit.verify.notes import Keys, Note, holds, parse_note
+from audit.verify.report import Report
+
+LARGEST = 4 << 20
+_OUTER = {"receipt", "signature"}
+_INNER = {
+    "type",
+    "v",
+    "issued_at",
+    "institution",
+    "record",
+    "evidence",
+    "digest",
+    "seal",
+    "certificate",
+    "timestamp",
+    "leaf",
+    "opening",
+}
+_FIRST_LINE = "c2sp.org/tlog-proof@v1"
+
+
+@dataclass(slots=True)
+class ReceiptReport(Report):
+    """As Report; `facts` are what was proved, for a person to read."""
+
+    facts: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    index: int
+    path: tuple[bytes, ...]
+    note: Note
+    text: bytes  # of the note
+
+
+def verify_receipt(
+    data: bytes, vkeys: Iterable[str], *, ca_roots: bytes | None = None, tsa_roots: bytes | None = None
+) -> ReceiptReport:
+    """Check everything; never raises for what it finds. `vkeys`: the log's key, given out by the institution."""
+    report = ReceiptReport()
+    keys = Keys.parse(vkeys, report)
+    if not keys:
+        report.find("receipt.key", "keys", "no verifier key was given: nothing can be proved")
+        return report
+    try:
+        _check(data, keys, Attested(ca_roots, tsa_roots), report)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, IndexError) as error:
+        report.find("receipt.malformed", "file", f"not a receipt: {type(error).__name__}")
+    return report
+
+
+def _check(data: bytes, keys: Keys, roots: Attested, report: ReceiptReport) -> None:
+    outer = _outer(data)
+    if outer is None:
+        report.find("receipt.malformed", "file", "not a receipt in its canonical form")
+        return
+    content, signature = outer["receipt"], outer["signature"]
+    leaf, opening = _proof(content["leaf"]["proof"]), _proof(content["opening"]["proof"])
+    if leaf is None or opening is None or leaf.text != opening.text:
+        report.find("receipt.proof", "proof", "a proof is malformed, or the two are against different checkpoints")
+        return
+    if not keys.signed(leaf.note):
+        report.find("receipt.note", "checkpoint", f"no key that was given signed the checkpoint of {leaf.note.origin}")
+        return
+    leaf_data, opening_data = _base64(content["leaf"]["data"]), _base64(content["opening"]["data"])
+    for where, proof, bytes_ in (("leaf", leaf, leaf_data), ("opening", opening, opening_data)):
+        if not _included(proof, bytes_):
+            report.find("receipt.proof", where, "the leaf is not in the log that was signed")
+    if report.findings:
+        return
+    seal_key = _seal_key(json.loads(opening_data), opening, keys, report)
+    if seal_key is None:
+        return
+    issuer, public = seal_key
+    _check_signature(content, signature, issuer, public, report)
+    _check_seal(content, issuer, public, report)
+    _check_leaf(content, json.loads(leaf_data), leaf.note.origin, report)
+    _check_evidence(content, report)
+    check_certificate(content, roots, report)
+    check_timestamp(content, roots, report)
+    _tell(content, leaf, report)
+
+
+def _outer(data: bytes) -> dict[str, Any] | None:
+    """Parsed, when the bytes are exactly the canonical form (RFC 8785: ASCII names, no floats) of the known members."""
+    if len(data) > LARGEST:
+        return None
+    outer = json.loads(data.decode("utf-8"))
+    if not isinstance(outer, dict) or set(outer) != _OUTER or _canonical(outer) != data:
+        return None
+    content = outer["receipt"]
+    if not isinstance(content, dict) or set(content) != _INNER or not isinstance(outer["signature"], str):
+        return None
+    return outer if (content["type"], content["v"]) == ("huizhen.consent-receipt", 1) else None
+
+
+def _canonical(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def _proof(text: str) -> _Proof | None:
+    head, separator, note_text = text.partition("\n\n")
+    lines = head.split("\n")
+    note = parse_note(note_text.encode())
+    if not separator or note is None or len(lines) < 2 or lines[0] != _FIRST_LINE or not lines[1].startswith("index "):
+        return None
+    number = lines[1].removeprefix("index ")
+    if not number.isascii() or not number.isdigit() or str(int(number)) != number:
+        return None
+    return _Proof(int(number), tuple(_base64(line) for line in lines[2:]), note, note_text.encode())
+
+
+def _included(proof: _Proof, leaf: bytes) -> bool:
+    """RFC 9162 2.1.3.2."""
+    index, last = proof.index, proof.note.size - 1
+    if not 0 <= index <= last:
+        return False
+    current = sha256(b"\x00" + leaf).digest()
+    for sibling in proof.path:
+        if last == 0 or len(sibling) != 32:
+            return False
+        if index & 1 or index == last:
+            current = sha256(b"\x01" + sibling + current).digest()
+            while not index & 1 and index:
+                index, last = index >> 1, last >> 1
+        else:
+            current = sha256(b"\x01" + current + sibling).digest()
+        index, last = index >> 1, last >> 1
+    return last == 0 and current == proof.note.root
+
+
+def _seal_key(first: Mapping[str, Any], proof: _Proof, keys: Keys, report: ReceiptReport) -> tuple[str, bytes] | None:
+    """The log's first leaf names the institution's seal key; keys given by the institution must agree."""
+    origin = proof.note.origin
+    vkey = first.get("pub", {}).get("seal_vkey")
+    if proof.index != 0 or first.get("k") != "log.opened" or first.get("log") != origin or not isinstance(vkey, str):
+        report.find("receipt.proof", "opening", "the log's first leaf does not name a seal key")
+        return None
+    name, _, rest = vkey.partition("+")
+    raw = _base64(rest.partition("+")[2])
+    deployment, _, place = origin.partition("/audit/")
+    institution = place.rpartition("/")[0]
+    if len(raw) != 33 or raw[0] != 1 or name != f"{deployment}/seal/{institution}":
+        report.find("receipt.seal", "opening", "the seal key named there is not this institution's")
+        return None
+    given = keys.seals(institution)
+    if given and (name, raw[1:]) not in given:
+        report.find("receipt.seal", "opening", "the institution gave out another seal key")
+        return None
+    return name, raw[1:]
+
+
+def _sealed(jws: str, issuer: str, public: bytes) -> Mapping[str, Any] | None:
+    """Claims of a compact EdDSA JWS of this issuer, every part in its one possible encoding."""
+    found = claims_of(jws)
+    if found is None or found.header.get("alg") != "EdDSA" or not holds(public, found.signature, found.signed):
+        return None
+    return found.claims if found.claims.get("iss") == issuer else None
+
+
+def _check_signature(content: Mapping[str, Any], jws: str, issuer: str, public: bytes, report: ReceiptReport) -> None:
+    claims = _sealed(jws, issuer, public)
+    if claims is None:
+        report.find("receipt.signature", "signature", "the institution did not sign this receipt")
+    elif (claims.get("digest"), claims.get("at")) != (sha256(_canonical(content)).hexdigest(), content["issued_at"]):
+        report.find("receipt.signature", "signature", "the signature is over another receipt")
+
+
+def _check_seal(content: Mapping[str, Any], issuer: str, public: bytes, report: ReceiptReport) -> None:
+    if sha256(content["evidence"].encode()).hexdigest() != content["digest"]:
+        report.find("receipt.evidence", "evidence", "the digest is not that of the evidence")
+    claims = _sealed(content["seal"], issuer, public)
+    if claims is None or claims.get("digest") != content["digest"]:
+        report.find("receipt.seal", "seal", "the seal is not the institution's over this evidence")
+
+
+def _check_leaf(content: Mapping[str, Any], leaf: Mapping[str, Any], origin: str, report: ReceiptReport) -> None:
+    record = content["record"]
+    said = (leaf["log"], leaf["sub"], leaf["con"], leaf["o"], leaf["pub"].get("evidence"))
+    wrote = any(mark[:3] == ["consent_records", record["id"], 1] for mark in leaf["rows"])
+    if not wrote or said != (origin, record["id"], record["consult"], "ok", content["digest"]):
+        report.find("receipt.leaf", "leaf", "the leaf is about something else")
+        return
+    if (leaf["k"] == "consent.withdrawn") != (record["action"] == "withdrawn"):
+        report.find("receipt.leaf", "leaf", "the leaf tells of another act")
+    listed = leaf["pub"].get("purposes" if record["action"] == "withdrawn" else "permitted")
+    if listed != record["permitted"] or leaf["pub"].get("refused", []) != record["refused"]:
+        report.find("receipt.leaf", "leaf", "the leaf tells of other decisions")
+    if f"/audit/{content['institution']['id']}/" not in origin:
+        report.find("receipt.leaf", "leaf", "the log is another institution's")
+
+
+def _check_evidence(content: Mapping[str, Any], report: ReceiptReport) -> None:
+    """The evidence says what the record says, and its inner digests are right."""
+    evidence, record = json.loads(content["evidence"]), content["record"]
+    if (evidence["consult"], evidence.get("seat") or evidence["signer"]["seat"]) != (record["consult"], record["seat"]):
+        report.find("receipt.evidence", "evidence", "the evidence is about another person or consult")
+    if record["action"] == "withdrawn":
+        if evidence["purposes"] != record["permitted"]:
+            report.find("receipt.evidence", "evidence", "the evidence withdraws something else")
+        return
+    said = dict.fromkeys(record["permitted"], True) | dict.fromkeys(record["refused"], False)
+    if evidence["decisions"] != said:
+        report.find("receipt.evidence", "evidence", "the evidence holds other decisions")
+    signature = evidence["signature"]
+    if sha256(_base64(signature["png"])).hexdigest() != signature["sha256"]:
+        report.find("receipt.evidence", "evidence", "the signature's picture is not the one that was digested")
+
+
+def _tell(content: Mapping[str, Any], leaf: _Proof, report: ReceiptReport) -> None:
+    record, house = content["record"], content["institution"]
+    report.facts = {
+        "institution": f"{house['name']} {house['name_en']}".strip(),
+        "record": record["id"],
+        "action": record["action"],
+        "permitted": ", ".join(record["permitted"]),
+        "refused": ", ".join(record["refused"]),
+        "at": record["recorded_at"],
+        "evidence": content["digest"],
+        "log": f"{leaf.note.origin} leaf {leaf.index} of {leaf.note.size}",
+        "certificate": "yes" if content["certificate"] else "none",
+        "timestamp": "yes" if content["timestamp"] else "none",
+    }
+
+
+def _base64(text: str) -> bytes:
+    """Raises ValueError, also for another encoding of the same bytes."""
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError("not base64") from error
+    if base64.b64encode(raw).decode() != text:
+        raise ValueError("not canonical base64")
+    return raw
