@@ -40,6 +40,17 @@ class EventCode(StrEnum):
     CONSENT_SIGNED = "consent.signed"
     CONSENT_REFUSED = "consent.refused"
     CONSENT_WITHDRAWN = "consent.withdrawn"
+    # privacy in the room
+    PRIVACY_PAUSED = "privacy.paused"
+    PRIVACY_RESUMED = "privacy.resumed"
+    EXAM_REQUESTED = "exam.requested"
+    EXAM_CONFIRMED = "exam.confirmed"
+    EXAM_DECLINED = "exam.declined"
+    EXAM_ENDED = "exam.ended"
+    PERSON_DECLARED = "room.declared"
+    PERSON_GONE = "room.declared_gone"
+    ROOM_ATTESTED = "room.attested"
+    OFFLINE_OFFERED = "visit.offline_offered"
     # the room
     ROOM_WAITING = "room.waiting"
     ROOM_ADMITTED = "room.admit"

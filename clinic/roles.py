@@ -48,6 +48,14 @@ class Action(StrEnum):
     PUBLISH_TEMPLATE = "publish_template"
     READ_AUDIT = "read_audit"
     ADMINISTER = "administer"
+    INVITE_OBSERVER = "invite_observer"
+    PRIVACY_PAUSE = "privacy_pause"
+    PRIVACY_RESUME = "privacy_resume"
+    REQUEST_EXAM = "request_exam"
+    ANSWER_EXAM = "answer_exam"
+    END_EXAM = "end_exam"
+    DECLARE_PERSON = "declare_person"
+    ATTEST_ROOM = "attest_room"
 
 
 class Reach(StrEnum):
@@ -120,9 +128,30 @@ approve_disposal    -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -
 publish_template    -   -   -   -   -   -   -   -   -   -   Y   -   -   -   Y
 read_audit          O   O   -   -   -   -   -   -   -   Y   Y   A   Y   Y   -
 administer          -   -   -   -   -   -   -   -   -   -   -   -   -   Y   Y
+invite_observer     -   -   -   -   Y   Y   -   -   -   -   -   -   -   -   -
+privacy_pause       C   C   C   C   C   C   C   C   C   -   -   -   -   -   -
+privacy_resume      C   C   C   C   C   C   C   C   C   -   -   -   -   -   -
+request_exam        -   -   -   -   Y   Y   C   C   -   -   -   -   -   -   -
+answer_exam         C   C   -   -   -   -   -   -   -   -   -   -   -   -   -
+end_exam            C   C   -   -   Y   Y   C   C   -   -   -   -   -   -   -
+declare_person      -   -   -   -   Y   Y   C   C   C   -   -   -   -   -   -
+attest_room         -   -   -   -   Y   Y   -   -   -   -   -   -   -   -   -
 """
+# Roles of the room that came later: what they may do, nothing else. A declared person acts through nobody's page.
+_ROOM_ONLY: Mapping[Role, Mapping[Action, Reach]] = {
+    Role.OBSERVER: {
+        Action.JOIN_MEDIA: Reach.IN_CONSULT,
+        Action.SIGN_CONSENT: Reach.OWN,
+        Action.WITHDRAW_CONSENT: Reach.OWN,
+        Action.PRIVACY_PAUSE: Reach.IN_CONSULT,
+        Action.PRIVACY_RESUME: Reach.IN_CONSULT,
+    },
+    Role.DECLARED: {},
+}
 
-VISIT_ROLES = CLINICIANS | GUESTS | {Role.PATIENT}  # held by a seat in one consult; the others by an account
+VISIT_ROLES = (
+    CLINICIANS | GUESTS | {Role.PATIENT, Role.DECLARED}
+)  # held by a seat in one consult; the others by an account
 DESK_ACTIONS = frozenset(
     {Action.BOOK, Action.ADD_EVIDENCE, Action.INVITE_GUEST, Action.WITHDRAW_CONSENT}
 )  # nurses, no seat
@@ -137,6 +166,9 @@ def _parse(table: str) -> dict[Action, dict[Role, frozenset[Reach]]]:
             for role, cell in zip(_COLUMNS, cells, strict=True)
             if cell != "-"
         }
+    for role, granted in _ROOM_ONLY.items():
+        for action, reach in granted.items():
+            parsed[action][role] = frozenset({reach})
     return parsed
 
 

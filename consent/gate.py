@@ -1,4 +1,7 @@
-"""The two gates: nobody gets media before consent, and nothing is recorded without everybody's. Pure, fail closed."""
+"""The gates: nobody gets media, shares, watches, records or transcribes without the consent it stands on.
+
+Pure, fail closed (domain-rules section 6, media gate).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +11,15 @@ from uuid import uuid4
 
 from clinic.consult import Consult, ConsultStatus, Seat, SeatState
 from clinic.people import CLINICIANS, Role
-from consent.errors import ConsentMissing, RecordingNotPermitted
+from consent import interludes
+from consent.errors import (
+    ConsentMissing,
+    DecideFirst,
+    GuestRefusedRecording,
+    OfflineVisit,
+    RecordingNotPermitted,
+    TranscriptionNotPermitted,
+)
 from consent.grant import GRANT_SECONDS, RecordingGrant
 from consent.records import Purpose
 from consent.standing import Ledger, Standing, decisive, missing, patient_seats, required_purposes, shared_with
@@ -21,9 +32,41 @@ class OnWithdrawal(StrEnum):
     STOP = "stop"
 
 
+class LateJoiner(StrEnum):
+    """What somebody who has not decided about recording meets at the door of a recorded consult."""
+
+    WAIT = "wait"  # they stay in the waiting room until they decide
+    PAUSE = "pause"  # they come in, the recording pauses until they decide
+
+
+class GuestRefuses(StrEnum):
+    """What a guest's "no" to recording does while a recording runs."""
+
+    KEEP_OUT = "keep_out"  # they stay in the waiting room; the recording goes on
+    UNRECORDED = "unrecorded"  # they come in, nothing is recorded while they are there
+
+
+class ExamViews(StrEnum):
+    """Whether an exam view may ever be recorded."""
+
+    NEVER = "never"
+    BY_CONSENT = "by_consent"  # with the patient's INTIMATE and REC_AV both permitted
+
+
+class ResumeBy(StrEnum):
+    """Who ends a privacy pause: who asked for it (the doctor may ask them to), or the leading doctor alone as well."""
+
+    ASKER = "asker"
+    DOCTOR = "doctor"
+
+
 @dataclass(frozen=True, slots=True)
 class RecordingPolicy:
     other_withdraws: OnWithdrawal = OnWithdrawal.PRIVACY_INTERVAL
+    late_joiner: LateJoiner = LateJoiner.PAUSE
+    guest_refuses: GuestRefuses = GuestRefuses.UNRECORDED
+    exam_views: ExamViews = ExamViews.NEVER
+    privacy_resume: ResumeBy = ResumeBy.ASKER
 
 
 class Effect(StrEnum):
@@ -33,20 +76,74 @@ class Effect(StrEnum):
     DROP_PERSON = "drop_person"  # from the recording, not from the room
     REMOVE_EXPERTS = "remove_experts"
     END_CONSULT = "end_consult"
+    REMOVE_OBSERVERS = "remove_observers"
+    END_EXAM = "end_exam"
+    STOP_TRANSCRIBING = "stop_transcribing"
+    NOTHING = "nothing"  # nothing that happens in the room stands on it
 
 
 def require(records: Ledger, consult: Consult, seat: Seat, basis: str = "consent") -> None:
     """Raises ConsentMissing. No media token before this passes.
 
     The patient: TREAT (CN-12), SHARE_PANEL for panels, REC_AV where recording is a legal duty. Staff of another
-    institution: the patient's SHARE_PANEL naming it (PIPL art. 23). Guests and own staff: nothing.
+    institution: the patient's SHARE_PANEL naming it (PIPL art. 23). An observer: the patient's OBSERVE. Other guests
+    and own staff: nothing. Raises OfflineVisit when only the recording that is a legal duty was refused.
     """
     lacking = missing(records, seat, required_purposes(consult.kind, seat.role, basis))
+    if lacking == (Purpose.REC_AV,) and decisive(records, seat.id, Purpose.REC_AV)[1] is not None:
+        raise OfflineVisit((Purpose.REC_AV.value,))
+    if seat.role is Role.OBSERVER and not patient_permits(records, Purpose.OBSERVE):
+        lacking = (*lacking, Purpose.OBSERVE)
     foreign = seat.role in CLINICIANS and seat.home_institution_id != consult.institution_id
     if foreign and seat.home_institution_id not in shared_with(records):
         lacking = (*lacking, Purpose.SHARE_PANEL)
     if lacking:
         raise ConsentMissing(tuple(purpose.value for purpose in lacking))
+
+
+def patient_permits(records: Ledger, purpose: Purpose) -> bool:
+    """The patient said yes and has not taken it back."""
+    return any(decisive(records, seat_id, purpose)[0] is Standing.PERMITTED for seat_id in patient_seats(records))
+
+
+def require_decision(records: Ledger, seat: Seat, policy: RecordingPolicy) -> None:
+    """At the door of a consult that is being recorded. Staff decide by joining (standing notice).
+
+    Raises DecideFirst, GuestRefusedRecording.
+    """
+    if seat.role in CLINICIANS or seat.role is Role.PATIENT:
+        return
+    where, _ = decisive(records, seat.id, Purpose.REC_AV)
+    if where is Standing.UNDECIDED and policy.late_joiner is LateJoiner.WAIT:
+        raise DecideFirst((Purpose.REC_AV.value,))
+    if where in (Standing.REFUSED, Standing.WITHDRAWN) and policy.guest_refuses is GuestRefuses.KEEP_OUT:
+        raise GuestRefusedRecording((Purpose.REC_AV.value,))
+
+
+def require_share(records: Ledger, consult: Consult, seat: Seat) -> None:
+    """Showing a screen or a document of the patient's to the room stands on TREAT, and where the sharer is of another
+    institution on SHARE_PANEL naming it. Raises ConsentMissing."""
+    require(records, consult, seat)
+    if not patient_permits(records, Purpose.TREAT):
+        raise ConsentMissing((Purpose.TREAT.value,))
+
+
+def may_transcribe(consult: Consult, present: Sequence[Seat], records: Ledger) -> frozenset[str]:
+    """Whose voice a transcriber may hear now; everybody present has agreed or nobody is transcribed (voices mix).
+
+    Staff agree by the standing notice. Raises TranscriptionNotPermitted: every reason, the seats concerned.
+    """
+    reasons: dict[str, None] = dict.fromkeys([*_room_reasons(consult, present), *_interlude_reasons(records, None)])
+    seats: dict[str, None] = {}
+    if not patient_permits(records, Purpose.AI_TRANSCRIBE):
+        reasons["rec.transcription_patient"] = None
+    for seat in present:
+        asked = Purpose.REC_AV if seat.role in CLINICIANS else Purpose.AI_TRANSCRIBE
+        if decisive(records, seat.id, asked)[0] is not Standing.PERMITTED:
+            reasons["rec.transcription_person"], seats[seat.id] = None, None
+    if reasons:
+        raise TranscriptionNotPermitted(tuple(reasons), tuple(seats))
+    return frozenset(seat.id for seat in present)
 
 
 def recording_grant(
@@ -63,7 +160,7 @@ def recording_grant(
     seats: dict[str, None] = {}
     recorded: list[str] = []
     consents: list[str] = []
-    for reason in _room_reasons(consult, present):
+    for reason in (*_interlude_reasons(records, policy), *_room_reasons(consult, present)):
         reasons[reason] = None
     for seat_id in sorted(patient_seats(records) - {seat.id for seat in present}):
         where, _ = decisive(records, seat_id, Purpose.REC_AV)
@@ -93,12 +190,21 @@ def recording_grant(
     )
 
 
-def withdrawal_effect(seat: Seat, purpose: Purpose, policy: RecordingPolicy) -> Effect:
+_EFFECTS = {
+    Purpose.TREAT: Effect.END_CONSULT,
+    Purpose.SHARE_PANEL: Effect.REMOVE_EXPERTS,
+    Purpose.OBSERVE: Effect.REMOVE_OBSERVERS,
+    Purpose.INTIMATE: Effect.END_EXAM,
+    Purpose.AI_TRANSCRIBE: Effect.STOP_TRANSCRIBING,
+}
+
+
+def withdrawal_effect(seat: Seat, purpose: Purpose, policy: RecordingPolicy, basis: str = "consent") -> Effect:
     """What to do at once, before anything is committed."""
-    if purpose is Purpose.TREAT:
-        return Effect.END_CONSULT
-    if purpose is Purpose.SHARE_PANEL:
-        return Effect.REMOVE_EXPERTS
+    if purpose is not Purpose.REC_AV:
+        return _EFFECTS.get(purpose, Effect.NOTHING)
+    if seat.role is Role.PATIENT and basis == "legal_duty":
+        return Effect.END_CONSULT  # a visit that must be recorded cannot go on unrecorded
     if seat.role is Role.PATIENT or policy.other_withdraws is OnWithdrawal.STOP:
         return Effect.STOP_RECORDING
     return Effect.DROP_PERSON
@@ -115,10 +221,18 @@ def _room_reasons(consult: Consult, present: Sequence[Seat]) -> list[str]:
     return reasons
 
 
+def _interlude_reasons(records: Ledger, policy: RecordingPolicy | None) -> list[str]:
+    """`policy` None: exam views are never taken."""
+    reasons = ["rec.privacy_pause"] if interludes.pauses(records) else []
+    if interludes.exam(records) is not None and (policy is None or policy.exam_views is ExamViews.NEVER):
+        reasons.append("rec.exam_view")
+    return reasons
+
+
 def _may_stay_unrecorded(seat: Seat, where: Standing, policy: RecordingPolicy) -> bool:
     return (
         where is Standing.WITHDRAWN
-        and seat.role is not Role.PATIENT
+        and seat.role not in (Role.PATIENT, Role.DECLARED)  # a declared person speaks into somebody else's track
         and policy.other_withdraws is OnWithdrawal.PRIVACY_INTERVAL
     )
 
@@ -149,6 +263,10 @@ RECORDING_REASONS = frozenset(
         "rec.nobody_present",
         "rec.not_admitted",
         "rec.notice_missing",
+        "rec.privacy_pause",
+        "rec.exam_view",
+        "rec.transcription_patient",
+        "rec.transcription_person",
         *(f"rec.{who}_{what}" for who in ("patient", "person") for what in ("unsigned", "refused", "withdrew")),
     }
 )

@@ -9,17 +9,28 @@ class Purpose(StrEnum):
     TREAT = "treat"
     SHARE_PANEL = "share_panel"  # with named institutions
     REC_AV = "rec_av"
+    INTIMATE = "intimate"
+    TEACH = "teach"
+    OBSERVE = "observe"
+    RESEARCH = "research"
+    AI_TRANSCRIBE = "ai_transcribe"
+    AI_ASSIST = "ai_assist"
+    BIOMETRIC = "biometric"
+    XBORDER = "xborder"
 
 
 class SignerCapacity(StrEnum):
     SELF = "self"
     GUARDIAN = "guardian"
     STAFF_NOTICE = "staff_notice"  # staff acknowledge the standing notice on recording by joining
+    RELAYED = "relayed"  # somebody without a page of their own, told and answered at the seat that declared them
 
 
 class ConsentAction(StrEnum):
     SIGNED = "signed"
     WITHDRAWN = "withdrawn"
+    PAUSED = "paused"  # a privacy pause was asked for: nobody is recorded until the matching RESUMED
+    RESUMED = "resumed"  # `withdraws` names the PAUSED record
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from audit.events import EventCode
 from audit.transaction import AuditEvent
 from clinic.actor import Actor
 from clinic.consult import Seat
-from consent.gate import OnWithdrawal, RecordingPolicy
+from consent.gate import ExamViews, GuestRefuses, LateJoiner, OnWithdrawal, RecordingPolicy, ResumeBy
 from huizhen import chores, health, logs
 from huizhen.api import render
 from huizhen.auth.limiter import Attempts, RequestRate
@@ -144,7 +144,13 @@ def _assemble(
     address = Address(settings.public_url or "")
     attempts = Attempts(settings)
     links = LinkDoor(database, attempts, settings)
-    policy = RecordingPolicy(OnWithdrawal(settings.other_withdraws))
+    policy = RecordingPolicy(
+        OnWithdrawal(settings.other_withdraws),
+        LateJoiner(settings.late_joiner),
+        GuestRefuses(settings.guest_refuses),
+        ExamViews(settings.exam_views),
+        ResumeBy(settings.privacy_resume),
+    )
     blobs = LocalBlobs(settings.blobs_path)
     live = Live(
         database,

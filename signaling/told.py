@@ -11,6 +11,7 @@ from pydantic import Field, TypeAdapter
 from signaling.views import (
     ChatView,
     LevelName,
+    PrivacyView,
     QueueView,
     RecordingView,
     SeatView,
@@ -45,6 +46,11 @@ class ConsentTold(Sequenced):
     type: Literal["consent"]
     seat: str
     standing: StandingView
+
+
+class PrivacyTold(Sequenced):
+    type: Literal["privacy"]
+    privacy: PrivacyView
 
 
 class ChatTold(Sequenced):
@@ -112,13 +118,20 @@ class VideoLimitedTold(View):
     on: bool
 
 
+class AskedTold(View):
+    type: Literal["asked"]
+    what: Literal["privacy_resume"]
+    by: str
+
+
 class NoticeTold(View):
     type: Literal["notice"]
     code: str
 
 
 RoomTold = Annotated[
-    SeatTold | ConsultTold | RecordingTold | ConsentTold | ChatTold | EndedTold, Field(discriminator="type")
+    SeatTold | ConsultTold | RecordingTold | ConsentTold | PrivacyTold | ChatTold | EndedTold,
+    Field(discriminator="type"),
 ]
 DirectTold = Annotated[
     SlotsTold
@@ -130,6 +143,7 @@ DirectTold = Annotated[
     | ReplacedTold
     | RemovedTold
     | VideoLimitedTold
+    | AskedTold
     | NoticeTold,
     Field(discriminator="type"),
 ]

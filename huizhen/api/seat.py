@@ -12,7 +12,7 @@ from clinic.consult import Consult, Seat
 from clinic.people import Role
 from consent import desk
 from consent.errors import SignatureInvalid
-from consent.records import ConsentRecord, SignerCapacity
+from consent.records import ConsentRecord, Purpose, SignerCapacity
 from consent.signing import SectionReading
 from consent.standing import Standing, required_purposes
 from huizhen import masks
@@ -101,9 +101,11 @@ def consent_card(consult: Consult, seat: Seat, records: Sequence[ConsentRecord],
     standing = render.standings(consult, seat, records)
     decided = all(each is not Standing.UNDECIDED for each in standing.values())
     needed = required_purposes(consult.kind, seat.role, basis)
+    said_no = (Standing.REFUSED, Standing.WITHDRAWN)
     return ConsentCard(
         complete=decided and all(standing.get(purpose) is Standing.PERMITTED for purpose in needed),
         standing=standing,
+        offline_visit=Purpose.REC_AV in needed and standing.get(Purpose.REC_AV) in said_no,
     )
 
 
@@ -191,6 +193,7 @@ async def sign_consent(call: Call[SignConsent]) -> SeatOverview:
     signing = _signing(call)
     async with services.db.begin() as tx:
         await desk.sign(tx, services.sealer, seat.id, signing)
+        await admittance.note_offline(tx, seat.id)
     await consenting.consent_changed(services.live, seat.consult_id, seat.id)
     async with services.db.read() as tx:
         return await overview_of(tx, call.seat)

@@ -1,6 +1,19 @@
 """The one table of routes. Anything not in it does not exist (the WHIP/WHEP and socket edges have their own doors)."""
 
-from huizhen.api import admin, archive, audit, consults, directory, disposals, panels, playing, public, seat, session
+from huizhen.api import (
+    admin,
+    archive,
+    audit,
+    consults,
+    directory,
+    disposals,
+    panels,
+    playing,
+    public,
+    seat,
+    session,
+    withdrawing,
+)
 from huizhen.api.route import Table
 
 ROUTES: Table = (
@@ -8,6 +21,7 @@ ROUTES: Table = (
     *session.ROUTES,
     *seat.ROUTES,
     *consults.ROUTES,
+    *withdrawing.ROUTES,
     *panels.ROUTES,
     *directory.ROUTES,
     *archive.ROUTES,

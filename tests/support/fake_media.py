@@ -39,6 +39,7 @@ class FakeRoom:
         self.closed = False
         self.people: dict[str, FakeParticipant] = {}
         self.history: list[tuple[str, str]] = []
+        self.taps: list[Any] = []
 
     @property
     def participants(self) -> Mapping[str, FakeParticipant]:
@@ -57,6 +58,17 @@ class FakeRoom:
     def leave(self, participant_id: str, reason: str) -> None:
         if self.people.pop(participant_id, None) is not None:
             self.history.append(("leave", participant_id))
+
+    def attach(self, tap: Any) -> None:
+        if tap not in self.taps:
+            self.taps.append(tap)
+
+    def detach(self, tap: Any) -> None:
+        if tap in self.taps:
+            self.taps.remove(tap)
+
+    def refresh_taps(self) -> None:
+        """Nothing is cached here: taps are asked for every packet."""
 
     def close(self, reason: str) -> None:
         self.closed = True

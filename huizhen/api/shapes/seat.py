@@ -76,6 +76,7 @@ class InstitutionCard(Answer):
 class ConsentCard(Answer):
     complete: bool
     standing: dict[Purpose, Standing]
+    offline_visit: bool = False  # recording is a legal duty here and the patient said no
 
 
 class SeatOverview(Answer):
@@ -185,7 +186,7 @@ class SignConsent(Body):
 
 
 class WithdrawConsent(Body):
-    purposes: Annotated[list[Purpose], Field(min_length=1, max_length=8)]
+    purposes: Annotated[list[Purpose], Field(min_length=1, max_length=11)]
     reason: Line | None = None
 
 
