@@ -20,11 +20,7 @@ CAMERA, MIC, SCREEN = Source.CAMERA, Source.MICROPHONE, Source.SCREEN
 
 
 def privacy(page: SessionClient) -> dict[str, Any]:
-    told = page.heard("privacy")
-    if told:
-        return dict(told[-1]["privacy"])
-    assert page.snapshot is not None
-    return dict(page.snapshot.get("privacy", {}))
+    return page.privacy
 
 
 def writing(house: Ward) -> frozenset[str]:

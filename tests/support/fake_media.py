@@ -75,6 +75,17 @@ class FakeRoom:
         for participant_id in list(self.people):
             self.leave(participant_id, reason)
 
+    def packet(self, sender: str, source: Source) -> set[str]:
+        """One packet sent now: who is given it."""
+        person = self.people.get(sender)
+        if self.closed or person is None or source not in person.grants.publish or source in person.paused:
+            return set()
+        return {
+            each.id
+            for each in self.people.values()
+            if each.id != sender and each.grants.subscribe and (sender, source) not in each.grants.hidden
+        }
+
     # what a real room would report by itself
 
     def publish(self, participant_id: str, source: Source, live: bool = True) -> None:
