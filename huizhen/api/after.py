@@ -10,6 +10,7 @@ from audit.reader import ReadEvent
 from clinic.consult import Consult, Seat
 from clinic.people import Role
 from consent import desk
+from consent.records import ConsentAction
 from huizhen.api.shapes.seat import (
     AfterVisit,
     ConsentReceipt,
@@ -65,7 +66,7 @@ async def _note(tx: StoreTransaction, consult: Consult) -> SignedNote | None:
 async def _receipts(tx: StoreTransaction, seat: Seat) -> list[ConsentReceipt]:
     receipts = []
     for record in await desk.records_of(tx, seat.consult_id):
-        if record.seat_id != seat.id:
+        if record.seat_id != seat.id or record.action not in (ConsentAction.SIGNED, ConsentAction.WITHDRAWN):
             continue
         title = (await tx.consent_templates.get(record.template_id)).title if record.template_id else ""
         receipts.append(

@@ -3,6 +3,7 @@
 export type Locale = "zh" | "en";
 export type Role =
   | "patient" | "guardian" | "family" | "interpreter"
+  | "observer" | "declared"
   | "attending" | "inviting" | "expert" | "chair" | "nurse";
 export type Source = "mic" | "camera" | "screen";
 export type SeatState = "expected" | "waiting" | "admitted" | "left" | "removed";
@@ -10,7 +11,9 @@ export type ConsultKind = "follow_up" | "expert_consult";
 export type ConsultStatus =
   | "scheduled" | "waiting" | "in_progress" | "concluding" | "closed"
   | "cancelled" | "no_show" | "terminated_unsuitable";
-export type Purpose = "treat" | "share_panel" | "rec_av";
+export type Purpose =
+  | "treat" | "share_panel" | "rec_av" | "intimate" | "teach" | "observe"
+  | "research" | "ai_transcribe" | "ai_assist" | "biometric" | "xborder";
 export type Standing = "permitted" | "refused" | "withdrawn" | "undecided";
 export type QualityLevel = "good" | "fair" | "poor" | "lost";
 export type RecordingState = "requested" | "active" | "paused" | "finalizing" | "sealed" | "failed";
@@ -37,7 +40,7 @@ export interface SeatOverview {
   fee_cents: number;
   identity_confirmed: boolean;
   device_checked: boolean;
-  consent: { complete: boolean; standing: Partial<Record<Purpose, Standing>> };
+  consent: { complete: boolean; standing: Partial<Record<Purpose, Standing>>; offline_visit?: boolean };
   csrf: string;
   server_time: string;
 }
@@ -123,6 +126,16 @@ export interface SeatView {
   consent: Partial<Record<Purpose, Standing>>;
   recorded: boolean;
   waiting_since?: string | null;
+  /** The seat at whose side a person of role "declared" is, and what they are. */
+  declared_by?: string | null;
+  kind?: string | null;
+}
+
+/** Privacy pauses in force and the exam view, asked for or on. */
+export interface PrivacyView {
+  pauses?: { seat: string; role: string; since: string }[];
+  exam?: { state: "asked" | "on" | "closing"; seat: string; since: string } | null;
+  exam_declined?: boolean;
 }
 
 export interface RecordingView {
@@ -149,6 +162,7 @@ export interface Snapshot {
   speaker: string | null;
   server_time: string;
   queue?: QueuePlace | null;
+  privacy?: PrivacyView | null;
 }
 
 export type RoomEvent = { epoch: string; seq: number } & (
@@ -156,6 +170,7 @@ export type RoomEvent = { epoch: string; seq: number } & (
   | { type: "consult"; status: ConsultStatus }
   | { type: "recording"; recording: RecordingView | null }
   | { type: "consent"; seat: string; standing: Partial<Record<Purpose, Standing>> }
+  | { type: "privacy"; privacy: PrivacyView }
   | { type: "chat"; message: ChatMessage }
   | { type: "ended"; reason: string }
 );
@@ -175,6 +190,7 @@ export type DirectEvent =
   | { type: "replaced" }
   | { type: "removed"; reason: string }
   | { type: "video_limited"; on: boolean }
+  | { type: "asked"; what: string; by: string }
   | { type: "notice"; code: string };
 
 export interface AckError { ok: false; code: string; reasons?: string[]; seats?: string[]; field?: string }
