@@ -12,7 +12,7 @@ from clinic.access import seat_of
 from clinic.actor import Actor
 from clinic.consult import Consult, ConsultKind
 from clinic.roles import Action
-from consent.records import ConsentAction
+from consent.records import ConsentAction, ConsentRecord, Purpose
 from recording.records import Recording
 
 
@@ -105,15 +105,30 @@ async def timeline(tx: ArchiveTransaction, recording_id: str, *, with_chat: bool
         if seat.left_at is not None:
             marks.append(Mark(seat.left_at, "left", seat.id, seat.state.value))
     for record in await tx.consent_records.find(consult_id=consult_id):
-        kind = "withdrawn" if record.action is ConsentAction.WITHDRAWN else "consent"
-        said = ",".join(purpose.value for purpose in record.permitted)
-        marks.append(Mark(record.recorded_at, kind, record.seat_id, said))
+        marks.append(_said(record))
     for gap in await tx.gaps.find(recording_id=recording_id):
         marks.append(Mark(gap.started_at, "gap", gap.seat_id, gap.cause.value, gap.ended_at))
     if with_chat:
         for message in await tx.chat_messages.find(consult_id=consult_id):
             marks.append(Mark(message.sent_at, "chat", message.seat_id, message.text))
     return sorted(marks, key=lambda mark: mark.at)
+
+
+_KINDS = {
+    ConsentAction.SIGNED: "consent",
+    ConsentAction.WITHDRAWN: "withdrawn",
+    ConsentAction.PAUSED: "privacy_paused",
+    ConsentAction.RESUMED: "privacy_resumed",
+}
+
+
+def _said(record: ConsentRecord) -> Mark:
+    """One act of the consent ledger. An exam view is confirmed and ended by statements of its own."""
+    kind = _KINDS[record.action]
+    if record.template_id is None and Purpose.INTIMATE in (*record.permitted, *record.refused):
+        ended = record.action is ConsentAction.WITHDRAWN
+        kind = "exam_ended" if ended else "exam_confirmed" if record.permitted else "exam_declined"
+    return Mark(record.recorded_at, kind, record.seat_id, ",".join(purpose.value for purpose in record.permitted))
 
 
 async def destruction(tx: ArchiveTransaction, record: RetainedRecord) -> Destruction | None:

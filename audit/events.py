@@ -72,6 +72,17 @@ class EventCode(StrEnum):
     CONSENT_ATTESTED = "consent.attested"
     CONSENT_COPY_GIVEN = "consent.copy_given"
     CONSENT_VIEWED = "view.consent"
+    # privacy in the room
+    PRIVACY_PAUSED = "privacy.paused"
+    PRIVACY_RESUMED = "privacy.resumed"
+    EXAM_REQUESTED = "exam.requested"
+    EXAM_CONFIRMED = "exam.confirmed"
+    EXAM_DECLINED = "exam.declined"
+    EXAM_ENDED = "exam.ended"
+    PERSON_DECLARED = "room.declared"
+    PERSON_GONE = "room.declared_gone"
+    ROOM_ATTESTED = "room.attested"
+    OFFLINE_OFFERED = "visit.offline_offered"
     # the room
     ROOM_WAITING = "room.waiting"
     ROOM_ADMITTED = "room.admit"

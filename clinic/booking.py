@@ -195,6 +195,8 @@ async def add_guest(tx: ClinicTransaction, consult_id: str, new: NewGuest, actor
         raise IllegalMove("the room is closed")
     if new.role not in GUESTS:
         raise InvalidInput("role", "not a guest's")
+    if new.role is Role.OBSERVER:
+        await authorise(tx, actor, Action.INVITE_OBSERVER, consult)
     seats = await tx.seats.find(consult_id=consult_id)
     if sum(seat.role in GUESTS and seat.state is not SeatState.REMOVED for seat in seats) >= MOST_GUESTS:
         raise InvalidInput("role", "too many guests")

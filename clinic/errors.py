@@ -73,3 +73,9 @@ class SeatClosed(ClinicError):
     """The doctor removed this seat; it does not open again."""
 
     code = "visit.removed"
+
+
+class RoomListChanged(ClinicError):
+    """Somebody came or went since the list was read: read it again."""
+
+    code = "visit.room_list_changed"

@@ -10,6 +10,8 @@ class Role(StrEnum):
     GUARDIAN = "guardian"
     FAMILY = "family"
     INTERPRETER = "interpreter"
+    OBSERVER = "observer"  # a student or visitor who only watches, by the patient's OBSERVE consent
+    DECLARED = "declared"  # off camera at somebody's side, without a page: named by the seat they sit at
     ATTENDING = "attending"  # the doctor of the visit
     INVITING = "inviting"  # the inviting clinic's doctor
     EXPERT = "expert"
@@ -24,7 +26,7 @@ class Role(StrEnum):
 
 
 CLINICIANS = frozenset({Role.ATTENDING, Role.INVITING, Role.EXPERT, Role.CHAIR, Role.NURSE})
-GUESTS = frozenset({Role.GUARDIAN, Role.FAMILY, Role.INTERPRETER})
+GUESTS = frozenset({Role.GUARDIAN, Role.FAMILY, Role.INTERPRETER, Role.OBSERVER})
 
 
 class IdentityLevel(IntEnum):

@@ -62,6 +62,14 @@ class Action(StrEnum):
     BREAK_GLASS = "break_glass"
     DECIDE_BREAK_GLASS = "decide_break_glass"
     REVIEW_BREAK_GLASS = "review_break_glass"
+    INVITE_OBSERVER = "invite_observer"
+    PRIVACY_PAUSE = "privacy_pause"
+    PRIVACY_RESUME = "privacy_resume"
+    REQUEST_EXAM = "request_exam"
+    ANSWER_EXAM = "answer_exam"
+    END_EXAM = "end_exam"
+    DECLARE_PERSON = "declare_person"
+    ATTEST_ROOM = "attest_room"
 
 
 class Reach(StrEnum):
@@ -148,7 +156,26 @@ advise_termination  -   -   -   -   -   -   C   -   C   -   -   -   -   -   -
 break_glass         -   -   -   -   Y   Y   -   -   -   -   -   -   -   -   -
 decide_break_glass  -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -
 review_break_glass  -   -   -   -   -   -   -   -   -   -   -   -   Y   -   -
+invite_observer     -   -   -   -   Y   Y   -   -   -   -   -   -   -   -   -
+privacy_pause       C   C   C   C   C   C   C   C   C   -   -   -   -   -   -
+privacy_resume      C   C   C   C   C   C   C   C   C   -   -   -   -   -   -
+request_exam        -   -   -   -   Y   Y   C   C   -   -   -   -   -   -   -
+answer_exam         C   C   -   -   -   -   -   -   -   -   -   -   -   -   -
+end_exam            C   C   -   -   Y   Y   C   C   -   -   -   -   -   -   -
+declare_person      -   -   -   -   Y   Y   C   C   C   -   -   -   -   -   -
+attest_room         -   -   -   -   Y   Y   -   -   -   -   -   -   -   -   -
 """
+# Roles of the room that came later: what they may do, nothing else. A declared person acts through nobody's page.
+_ROOM_ONLY: Mapping[Role, Mapping[Action, Reach]] = {
+    Role.OBSERVER: {
+        Action.JOIN_MEDIA: Reach.IN_CONSULT,
+        Action.SIGN_CONSENT: Reach.OWN,
+        Action.WITHDRAW_CONSENT: Reach.OWN,
+        Action.PRIVACY_PAUSE: Reach.IN_CONSULT,
+        Action.PRIVACY_RESUME: Reach.IN_CONSULT,
+    },
+    Role.DECLARED: {},
+}
 
 # Read and never changed by these (domain-rules section 7): whatever they may do alters no record of a visit.
 READERS = frozenset({Role.AUDITOR, Role.REGULATOR})
@@ -172,7 +199,9 @@ SEPARATED = (
     (Action.REQUEST_ACCESS, Action.DECIDE_ACCESS),
 )
 
-VISIT_ROLES = CLINICIANS | GUESTS | {Role.PATIENT}  # held by a seat in one consult; the others by an account
+VISIT_ROLES = (
+    CLINICIANS | GUESTS | {Role.PATIENT, Role.DECLARED}
+)  # held by a seat in one consult; the others by an account
 DESK_ACTIONS = frozenset(
     {
         Action.BOOK,
@@ -194,6 +223,9 @@ def _parse(table: str) -> dict[Action, dict[Role, frozenset[Reach]]]:
             for role, cell in zip(_COLUMNS, cells, strict=True)
             if cell != "-"
         }
+    for role, granted in _ROOM_ONLY.items():
+        for action, reach in granted.items():
+            parsed[action][role] = frozenset({reach})
     return parsed
 
 

@@ -276,7 +276,8 @@ async def _judged(
 async def _meeting(tx: ClinicTransaction, consult: Consult) -> bool:
     """The leading doctor and at least one other person are inside."""
     inside = await tx.seats.find(consult_id=consult.id, state=SeatState.ADMITTED)
-    return len(inside) > 1 and any(seat.role in LEADS for seat in inside)
+    people = [seat for seat in inside if seat.role is not Role.DECLARED]  # who sits at a colleague's side is no party
+    return len(people) > 1 and any(seat.role in LEADS for seat in people)
 
 
 async def _move(tx: ClinicTransaction, consult: Consult, to: ConsultStatus, by: Actor) -> Consult:

@@ -16,9 +16,41 @@ class OnWithdrawal(StrEnum):
     STOP = "stop"
 
 
+class LateJoiner(StrEnum):
+    """What somebody who has not decided about recording meets at the door of a recorded consult."""
+
+    WAIT = "wait"  # they stay in the waiting room until they decide
+    PAUSE = "pause"  # they come in, the recording pauses until they decide
+
+
+class GuestRefuses(StrEnum):
+    """What a guest's "no" to recording does while a recording runs."""
+
+    KEEP_OUT = "keep_out"  # they stay in the waiting room; the recording goes on
+    UNRECORDED = "unrecorded"  # they come in, nothing is recorded while they are there
+
+
+class ExamViews(StrEnum):
+    """Whether an exam view may ever be recorded."""
+
+    NEVER = "never"
+    BY_CONSENT = "by_consent"  # with the patient's INTIMATE and REC_AV both permitted
+
+
+class ResumeBy(StrEnum):
+    """Who ends a privacy pause: who asked for it (the doctor may ask them to), or the leading doctor alone as well."""
+
+    ASKER = "asker"
+    DOCTOR = "doctor"
+
+
 @dataclass(frozen=True, slots=True)
 class RecordingPolicy:
     other_withdraws: OnWithdrawal = OnWithdrawal.PRIVACY_INTERVAL
+    late_joiner: LateJoiner = LateJoiner.PAUSE
+    guest_refuses: GuestRefuses = GuestRefuses.UNRECORDED
+    exam_views: ExamViews = ExamViews.NEVER
+    privacy_resume: ResumeBy = ResumeBy.ASKER
 
 
 class Effect(StrEnum):
@@ -58,9 +90,11 @@ DERIVED: Mapping[Purpose, tuple[str, ...]] = {  # kinds of copies made for a pur
 }
 
 
-def of(seat: Seat, purpose: Purpose, policy: RecordingPolicy) -> tuple[Effect, ...]:
+def of(seat: Seat, purpose: Purpose, policy: RecordingPolicy, basis: str = "consent") -> tuple[Effect, ...]:
     """Everything to do at once, the most urgent first."""
     if purpose is Purpose.REC_AV:
+        if seat.role is Role.PATIENT and basis == "legal_duty":
+            return (Effect.END_CONSULT,)  # a visit that must be recorded cannot go on unrecorded
         stops = seat.role is Role.PATIENT or policy.other_withdraws is OnWithdrawal.STOP
         return (Effect.STOP_RECORDING if stops else Effect.DROP_PERSON,)
     return _CALL[purpose]

@@ -156,3 +156,56 @@ class NothingToCorrect(ConsentError):
     """The record is no signing or withdrawal of this consult, or has been corrected already."""
 
     code = "consent.nothing_to_correct"
+
+
+class OfflineVisit(ConsentMissing):
+    """The institution must record by law and the patient said no: an offline visit is offered."""
+
+    code = "consent.offline_visit"
+
+
+class DecideFirst(ConsentMissing):
+    """The consult is being recorded: who has not decided about it waits outside (policy `late_joiner`)."""
+
+    code = "consent.decide_first"
+
+
+class GuestRefusedRecording(ConsentMissing):
+    """The consult is being recorded: a guest who said no waits outside (policy `guest_refuses`)."""
+
+    code = "consent.guest_refused_recording"
+
+
+class TranscriptionNotPermitted(ConsentError):
+    """The transcription gate said no; `reasons` are codes, `seats` those who have not agreed."""
+
+    code = "consent.transcription_not_permitted"
+
+    def __init__(self, reasons: tuple[str, ...], seats: tuple[str, ...] = ()) -> None:
+        super().__init__(",".join(reasons))
+        self.reasons = reasons
+        self.seats = seats
+
+
+class AskerDecides(ConsentError):
+    """A privacy pause or an exam view is ended by whoever asked for or confirmed it; they have been asked."""
+
+    code = "consent.asker_decides"
+
+
+class NothingToResume(ConsentError):
+    """No privacy pause is on."""
+
+    code = "consent.nothing_to_resume"
+
+
+class ExamDeclined(ConsentError):
+    """The patient said no to an exam view: they are not asked again in this consult, but may offer it themselves."""
+
+    code = "consent.exam_declined"
+
+
+class NoExam(ConsentError):
+    """No exam view is on, or none was asked for."""
+
+    code = "consent.no_exam"

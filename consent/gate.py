@@ -1,4 +1,7 @@
-"""The two gates: nobody gets media before consent, and nothing is recorded without everybody's. Pure, fail closed."""
+"""The gates: nobody gets media, shares, watches, records or transcribes without the consent it stands on.
+
+Pure, fail closed (domain-rules section 6, media gate).
+"""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -6,30 +9,88 @@ from uuid import uuid4
 
 from clinic.consult import Consult, ConsultStatus, Seat, SeatState
 from clinic.people import CLINICIANS, Role
-from consent.effects import Effect, OnWithdrawal, RecordingPolicy
+from consent import interludes
+from consent.effects import Effect, ExamViews, GuestRefuses, LateJoiner, OnWithdrawal, RecordingPolicy, ResumeBy
 from consent.effects import of as effects_of
-from consent.errors import ConsentMissing, RecordingNotPermitted
+from consent.errors import (
+    ConsentMissing,
+    DecideFirst,
+    GuestRefusedRecording,
+    OfflineVisit,
+    RecordingNotPermitted,
+    TranscriptionNotPermitted,
+)
 from consent.grant import GRANT_SECONDS, RecordingGrant
 from consent.lifecycle import in_force
 from consent.records import Purpose
 from consent.standing import Ledger, Standing, decisive, missing, patient_seats, required_purposes, shared_with
 
-__all__ = ["RECORDING_REASONS", "Effect", "OnWithdrawal", "RecordingPolicy", "recording_grant", "require"]
-__all__ += ["withdrawal_effect"]
+__all__ = ["RECORDING_REASONS", "Effect", "ExamViews", "GuestRefuses", "LateJoiner", "OnWithdrawal", "RecordingPolicy"]
+__all__ += ["ResumeBy", "recording_grant", "require", "withdrawal_effect"]
 
 
 def require(records: Ledger, consult: Consult, seat: Seat, basis: str = "consent") -> None:
     """Raises ConsentMissing. No media token before this passes.
 
     The patient: TREAT (CN-12), SHARE_PANEL for panels, REC_AV where recording is a legal duty. Staff of another
-    institution: the patient's SHARE_PANEL naming it (PIPL art. 23). Guests and own staff: nothing.
+    institution: the patient's SHARE_PANEL naming it (PIPL art. 23). An observer: the patient's OBSERVE. Other guests
+    and own staff: nothing. Raises OfflineVisit when only the recording that is a legal duty was refused.
     """
     lacking = missing(records, seat, required_purposes(consult.kind, seat.role, basis))
+    if lacking == (Purpose.REC_AV,) and decisive(records, seat.id, Purpose.REC_AV)[1] is not None:
+        raise OfflineVisit((Purpose.REC_AV.value,))
+    if seat.role is Role.OBSERVER and not patient_permits(records, Purpose.OBSERVE):
+        lacking = (*lacking, Purpose.OBSERVE)
     foreign = seat.role in CLINICIANS and seat.home_institution_id != consult.institution_id
     if foreign and seat.home_institution_id not in shared_with(records):
         lacking = (*lacking, Purpose.SHARE_PANEL)
     if lacking:
         raise ConsentMissing(tuple(purpose.value for purpose in lacking))
+
+
+def patient_permits(records: Ledger, purpose: Purpose) -> bool:
+    """The patient said yes and has not taken it back."""
+    return any(decisive(records, seat_id, purpose)[0] is Standing.PERMITTED for seat_id in patient_seats(records))
+
+
+def require_decision(records: Ledger, seat: Seat, policy: RecordingPolicy) -> None:
+    """At the door of a consult that is being recorded. Staff decide by joining (standing notice).
+
+    Raises DecideFirst, GuestRefusedRecording.
+    """
+    if seat.role in CLINICIANS or seat.role is Role.PATIENT:
+        return
+    where, _ = decisive(records, seat.id, Purpose.REC_AV)
+    if where is Standing.UNDECIDED and policy.late_joiner is LateJoiner.WAIT:
+        raise DecideFirst((Purpose.REC_AV.value,))
+    if where in (Standing.REFUSED, Standing.WITHDRAWN) and policy.guest_refuses is GuestRefuses.KEEP_OUT:
+        raise GuestRefusedRecording((Purpose.REC_AV.value,))
+
+
+def require_share(records: Ledger, consult: Consult, seat: Seat) -> None:
+    """Showing a screen or a document of the patient's to the room stands on TREAT, and where the sharer is of another
+    institution on SHARE_PANEL naming it. Raises ConsentMissing."""
+    require(records, consult, seat)
+    if not patient_permits(records, Purpose.TREAT):
+        raise ConsentMissing((Purpose.TREAT.value,))
+
+
+def may_transcribe(consult: Consult, present: Sequence[Seat], records: Ledger) -> frozenset[str]:
+    """Whose voice a transcriber may hear now; everybody present has agreed or nobody is transcribed (voices mix).
+
+    Staff agree by the standing notice. Raises TranscriptionNotPermitted: every reason, the seats concerned.
+    """
+    reasons: dict[str, None] = dict.fromkeys([*_room_reasons(consult, present), *_interlude_reasons(records, None)])
+    seats: dict[str, None] = {}
+    if not patient_permits(records, Purpose.AI_TRANSCRIBE):
+        reasons["rec.transcription_patient"] = None
+    for seat in present:
+        asked = Purpose.REC_AV if seat.role in CLINICIANS else Purpose.AI_TRANSCRIBE
+        if decisive(records, seat.id, asked)[0] is not Standing.PERMITTED:
+            reasons["rec.transcription_person"], seats[seat.id] = None, None
+    if reasons:
+        raise TranscriptionNotPermitted(tuple(reasons), tuple(seats))
+    return frozenset(seat.id for seat in present)
 
 
 def recording_grant(
@@ -47,7 +108,7 @@ def recording_grant(
     seats: dict[str, None] = {}
     recorded: list[str] = []
     consents: list[str] = []
-    for reason in _room_reasons(consult, present):
+    for reason in (*_interlude_reasons(records, policy), *_room_reasons(consult, present)):
         reasons[reason] = None
     for seat_id in sorted(patient_seats(records) - {seat.id for seat in present}):
         where, _ = decisive(records, seat_id, Purpose.REC_AV)
@@ -77,9 +138,9 @@ def recording_grant(
     )
 
 
-def withdrawal_effect(seat: Seat, purpose: Purpose, policy: RecordingPolicy) -> Effect:
+def withdrawal_effect(seat: Seat, purpose: Purpose, policy: RecordingPolicy, basis: str = "consent") -> Effect:
     """The first thing to do at once, before anything is committed; `effects.of` has them all."""
-    return effects_of(seat, purpose, policy)[0]
+    return effects_of(seat, purpose, policy, basis)[0]
 
 
 def _room_reasons(consult: Consult, present: Sequence[Seat]) -> list[str]:
@@ -93,10 +154,18 @@ def _room_reasons(consult: Consult, present: Sequence[Seat]) -> list[str]:
     return reasons
 
 
+def _interlude_reasons(records: Ledger, policy: RecordingPolicy | None) -> list[str]:
+    """`policy` None: exam views are never taken."""
+    reasons = ["rec.privacy_pause"] if interludes.pauses(records) else []
+    if interludes.exam(records) is not None and (policy is None or policy.exam_views is ExamViews.NEVER):
+        reasons.append("rec.exam_view")
+    return reasons
+
+
 def _may_stay_unrecorded(seat: Seat, where: Standing, policy: RecordingPolicy) -> bool:
     return (
         where is Standing.WITHDRAWN
-        and seat.role is not Role.PATIENT
+        and seat.role not in (Role.PATIENT, Role.DECLARED)  # a declared person speaks into somebody else's track
         and policy.other_withdraws is OnWithdrawal.PRIVACY_INTERVAL
     )
 
@@ -127,6 +196,10 @@ RECORDING_REASONS = frozenset(
         "rec.nobody_present",
         "rec.not_admitted",
         "rec.notice_missing",
+        "rec.privacy_pause",
+        "rec.exam_view",
+        "rec.transcription_patient",
+        "rec.transcription_person",
         *(f"rec.{who}_{what}" for who in ("patient", "person") for what in ("unsigned", "refused", "withdrew")),
     }
 )

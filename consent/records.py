@@ -28,6 +28,7 @@ class SignerCapacity(StrEnum):
     RELATIVE = "relative"  # close relative, where the patient should not be told
     EMERGENCY = "emergency"  # nobody can be asked: the head of the institution approves
     STAFF_NOTICE = "staff_notice"  # staff acknowledge the standing notice on recording by joining
+    RELAYED = "relayed"  # somebody without a page of their own, told and answered at the seat that declared them
 
 
 class CapacityBasis(StrEnum):
@@ -47,6 +48,8 @@ class ConsentAction(StrEnum):
     ASSENTED = "assented"  # the child's own word beside the guardian's signature; decides nothing by itself
     WITNESSED = "witnessed"  # clinic-side staff saw who signs, in which capacity; decides nothing by itself
     ENTERED_IN_ERROR = "entered_in_error"  # what the voided record decided is open again
+    PAUSED = "paused"  # a privacy pause was asked for: nobody is recorded until the matching RESUMED
+    RESUMED = "resumed"  # `withdraws` names the PAUSED record
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ def of(services: Services) -> list[Job]:
 
     async def attest() -> None:
         nonlocal whole
-        await services.evidence.attest_open(everything=whole)
+        await services.papers.attest_open(everything=whole)
         whole = False
 
     return [

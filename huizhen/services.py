@@ -42,5 +42,5 @@ class Services:
     checkpoints: Checkpointer
     playback: Playback
     evidence: EvidenceShelf
-    evidence: EvidenceOffice
+    papers: EvidenceOffice
     base_url: Callable[[], str]  # what links begin with

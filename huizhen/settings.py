@@ -129,8 +129,24 @@ class Settings(BaseSettings):
     password_length: int = Field(10, ge=4, le=64, description="Shortest password that is accepted when one is set.")
 
     # recording and archive
-    late_joiner: Literal["pause"] = Field(
-        "pause", description="What somebody unsigned joining does to a running recording: it pauses until they sign."
+    late_joiner: Literal["pause", "wait"] = Field(
+        "pause",
+        description="Somebody who has not decided about recording comes to a recorded consult: the recording pauses "
+        "until they decide, or they wait outside until then.",
+    )
+    guest_refuses: Literal["unrecorded", "keep_out"] = Field(
+        "unrecorded",
+        description="A guest who said no to recording comes to a recorded consult: nothing is recorded while they are "
+        "there, or they wait outside.",
+    )
+    exam_views: Literal["never", "by_consent"] = Field(
+        "never",
+        description="Whether an exam view is recorded: never, or where the patient permitted it and the recording.",
+    )
+    privacy_resume: Literal["asker", "doctor"] = Field(
+        "asker",
+        description="Who ends a privacy pause: only who asked for it (or the doctor once that person has left), "
+        "or the leading doctor as well.",
     )
     other_withdraws: Literal["privacy_interval", "stop"] = Field(
         "privacy_interval", description="What the withdrawal of somebody other than the patient does to a recording."

@@ -16,7 +16,7 @@ from audit.transaction import AuditEvent
 from clinic import overlays
 from clinic.actor import Actor
 from clinic.consult import Seat
-from consent.gate import OnWithdrawal, RecordingPolicy
+from consent.gate import ExamViews, GuestRefuses, LateJoiner, OnWithdrawal, RecordingPolicy, ResumeBy
 from huizhen import chores, health, logs
 from huizhen.api import render
 from huizhen.auth.limiter import Attempts, RequestRate
@@ -157,7 +157,13 @@ def _assemble(
     address = Address(settings.public_url or "")
     attempts = Attempts(settings)
     links = LinkDoor(database, attempts, settings)
-    policy = RecordingPolicy(OnWithdrawal(settings.other_withdraws))
+    policy = RecordingPolicy(
+        OnWithdrawal(settings.other_withdraws),
+        LateJoiner(settings.late_joiner),
+        GuestRefuses(settings.guest_refuses),
+        ExamViews(settings.exam_views),
+        ResumeBy(settings.privacy_resume),
+    )
     blobs = LocalBlobs(settings.blobs_path)
     live = Live(
         database,
@@ -190,7 +196,7 @@ def _assemble(
         checkpoints=checkpoints,
         playback=Playback(database, database.keys, blobs),
         evidence=_evidence(settings, database, blobs),
-        evidence=evidence_office(settings, clock, database, checkpoints),
+        papers=evidence_office(settings, clock, database, checkpoints),
         base_url=address,
     )
     metrics.watch(lambda: figures(live, recorder))

@@ -24,11 +24,12 @@ class Present:
     """Who is in the room as the recorder must see it.
 
     `withdrawn`: seat -> when they withdrew. They are not recorded until a newer signature, whether or not the
-    withdrawal itself is committed yet.
+    withdrawal itself is committed yet. `barred`: reasons nothing may be written at all, ahead of their own commit.
     """
 
     seats: Sequence[str]
     withdrawn: Mapping[str, datetime]
+    barred: tuple[str, ...] = ()
 
 
 class Ledger:
@@ -195,6 +196,8 @@ class Ledger:
     async def _judge(
         self, tx: RecordingTransaction, consult: Consult, recording_id: str, present: Present
     ) -> RecordingGrant:
+        if present.barred:
+            raise RecordingNotPermitted(present.barred)
         seats = {seat.id: seat for seat in await tx.seats.find(consult_id=consult.id)}
         records = await tx.consent_records.find(consult_id=consult.id)
         strangers = tuple(sorted(set(present.seats) - set(seats)))

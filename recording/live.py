@@ -28,6 +28,7 @@ Announce = Callable[[Recording, str | None], Awaitable[None]]
 SPACE_SECONDS = 1.0
 RETRY_SECONDS = 2.0
 _RETRIES = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0)
+_CAUSES = {"rec.privacy_pause": GapCause.PRIVACY, "rec.exam_view": GapCause.EXAM}
 _WRITABLE = (RecordingState.REQUESTED, RecordingState.ACTIVE)
 _log = structlog.get_logger(__name__)
 
@@ -45,12 +46,14 @@ class LiveRecording:
         ledger: Ledger,
         pool: RecorderPool,
         announce: Announce,
+        bars: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
         self.recording = recording
         self._ports = ports
         self._policy = policy
         self._ledger = ledger
         self._announce = announce
+        self._bars = bars
         self.writing = Writing(plan, policy, pool, self, ports.monotonic)
         self.shelf = Shelf(recording, plan.folder, ledger, ports.blobs)
         self._lock = asyncio.Lock()
@@ -72,7 +75,7 @@ class LiveRecording:
         """The start is committed: open the tap. Raises RecorderUnavailable."""
         async with self._lock:
             await self._apply(grant)
-        if frozenset(self._ports.present(self.recording.consult_id)) != grant.seats:
+        if self._bars() or frozenset(self._ports.present(self.recording.consult_id)) != grant.seats:
             await self.people_changed()
 
     def await_return(self) -> None:
@@ -83,6 +86,11 @@ class LiveRecording:
         """A file that a former process left in the spool."""
         self.writing.know(report.file)
         self.shelf.put(report)
+
+    def shut(self) -> None:
+        """Not one packet more, in this very turn of the event loop; `people_changed` says why and for how long."""
+        self.writing.shut()
+        self._granted = frozenset()
 
     async def people_changed(self) -> None:
         if frozenset(self._ports.present(self.recording.consult_id)) - self._granted:
@@ -235,12 +243,14 @@ class LiveRecording:
     async def _evaluate(self) -> None:
         """Ask the gate again for exactly those present; open, keep or close the tap accordingly. Fails closed."""
         while self._concluding is None and (self.recording.state in (*_WRITABLE, RecordingState.PAUSED)):
-            present = Present(tuple(self._ports.present(self.recording.consult_id)), dict(self._withdrawn))
+            here = tuple(self._ports.present(self.recording.consult_id))
+            present = Present(here, dict(self._withdrawn), self._bars())
             before = self.recording.state
             try:
                 self.recording, grant = await self._ledger.renew(self.recording.id, present)
             except RecordingNotPermitted as refused:
-                await self._pause(GapCause.PAUSED, refused.reasons[0] if refused.reasons else refused.code)
+                reason = refused.reasons[0] if refused.reasons else refused.code
+                await self._pause(_CAUSES.get(reason, GapCause.PAUSED), reason)
                 return
             except Exception:
                 _log.exception("recording_grant_failed", recording_id=self.recording.id)
@@ -248,8 +258,8 @@ class LiveRecording:
                 if set(present.seats) - self._granted:
                     await self._pause(GapCause.PAUSED, "grant_failed")
                 return  # without newcomers the running grant holds until it lapses
-            if frozenset(self._ports.present(self.recording.consult_id)) != grant.seats:
-                continue  # somebody came or went meanwhile: this grant is not for them
+            if self._bars() or frozenset(self._ports.present(self.recording.consult_id)) != grant.seats:
+                continue  # somebody came, went or asked for privacy meanwhile: this grant is not for them
             try:
                 await self._apply(grant)
             except RecorderUnavailable:
@@ -265,7 +275,7 @@ class LiveRecording:
         room = self._ports.room(self.recording.consult_id)
         if not self.writing.started:
             await self.writing.start(room)
-        if self._concluding is not None:
+        if self._concluding is not None or self._bars():
             return
         self.writing.move(room)
         left = min((grant.expires_at - self._ports.clock()).total_seconds(), GRANT_SECONDS)

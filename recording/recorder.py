@@ -38,6 +38,7 @@ class Recorder:
         self._pool = RecorderPool()
         self._live: dict[str, LiveRecording] = {}
         self._retired: set[LiveRecording] = set()  # still sealing while a newer recording of the consult runs
+        self._bars: dict[str, dict[str, str]] = {}  # consult -> act under way -> reason nothing may be written
         self._starting = asyncio.Lock()
         self._closed = False
         self.on_changed: Callable[[Recording, str | None], Awaitable[None]] = _silent
@@ -70,7 +71,7 @@ class Recorder:
         if self._ports.free_bytes(self._policy.spool) < self._policy.free_floor:
             raise NoSpace()
         recording_id = key_id = uuid4().hex
-        present = Present(tuple(self._ports.present(consult_id)), {})
+        present = Present(tuple(self._ports.present(consult_id)), {}, tuple(self._bars.get(consult_id, {}).values()))
         consult = await self._ledger.judge(consult_id, recording_id, present)
         key = await self._ports.keyring.create(consult.institution_id, key_id)
         try:
@@ -90,6 +91,20 @@ class Recorder:
         """Call before a newcomer's media may flow, and after each leave or signature."""
         if (live := self._live.get(consult_id)) is not None:
             await live.people_changed()
+
+    def bar(self, consult_id: str, act: str, reason: str) -> None:
+        """Write nothing from this very line on, until `unbar`: a restriction that is in force before it is committed.
+        `people_changed` afterwards puts the pause on record."""
+        self._bars.setdefault(consult_id, {})[act] = reason
+        if (live := self._live.get(consult_id)) is not None:
+            live.shut()
+
+    def unbar(self, consult_id: str, act: str) -> None:
+        """The act is settled: from the next `people_changed` on the ledger alone decides. Idempotent."""
+        bars = self._bars.get(consult_id, {})
+        bars.pop(act, None)
+        if not bars:
+            self._bars.pop(consult_id, None)
 
     async def withdraw(self, consult_id: str, seat_id: str, effect: Effect) -> None:
         """Writing ends in this very turn of the event loop; then it is committed."""
@@ -167,6 +182,7 @@ class Recorder:
         live = LiveRecording(
             recording, plan, self._ports,
             policy=self._policy, ledger=self._ledger, pool=self._pool, announce=self._announce,
+            bars=lambda: tuple(self._bars.get(recording.consult_id, {}).values()),
         )  # fmt: skip
         self._live[recording.consult_id] = live
         return live

@@ -32,7 +32,9 @@ class Track(StrEnum):
 
 
 class GapCause(StrEnum):
-    PAUSED = "paused"  # somebody unsigned joined, or a person asked
+    PAUSED = "paused"  # somebody unsigned joined
+    PRIVACY = "privacy"  # somebody present asked for a privacy pause
+    EXAM = "exam"  # an exam view was on
     WITHDRAWN = "withdrawn"
     CRASH = "crash"  # server or recorder died
     NETWORK = "network"  # the person's connection was lost

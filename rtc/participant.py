@@ -33,6 +33,7 @@ class Grants:
 
     publish: frozenset[Source]
     subscribe: bool
+    hidden: frozenset[tuple[str, Source]] = frozenset()  # (participant, source) this one is not shown
 
 
 class MediaPath(Protocol):

@@ -220,11 +220,15 @@ class Room:
         self, viewer: Participant, published: Mapping[Occupant, Producer], expected: list[Occupant], *, told: bool
     ) -> None:
         subscribed = viewer.grants.subscribe and viewer.transport is not None
-        seen = {who: p for who, p in published.items() if who[0] != viewer.id} if subscribed else {}
+        hidden = viewer.grants.hidden
+        seen = (
+            {who: p for who, p in published.items() if who[0] != viewer.id and who not in hidden} if subscribed else {}
+        )
         if viewer.viewer.publish(seen) or told:
             self._listener.on_slots(self, viewer.id, viewer.viewer.mapping())
         viewer.viewer.allocate(self.now_ns)
-        shortage = viewer.viewer.shortage([who for who in expected if who[0] != viewer.id]) if subscribed else None
+        wanted = [who for who in expected if who[0] != viewer.id and who not in hidden]
+        shortage = viewer.viewer.shortage(wanted) if subscribed else None
         if shortage != self._short.get(viewer.id):
             self._short[viewer.id] = shortage
             if shortage is not None:

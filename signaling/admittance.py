@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from audit.events import EventCode
+from audit.transaction import AuditEvent
 from clinic.consult import Consult, Seat, SeatState
 from clinic.errors import NotPermitted, SeatClosed
 from clinic.people import CLINICIANS, Role
 from clinic.roles import Action, permits
 from consent import gate
+from consent.errors import ConsentMissing, OfflineVisit
 from consent.records import ConsentRecord
 from rtc.negotiation import Source
 from signaling.errors import RoomOver
@@ -32,7 +35,7 @@ async def ticket_grants(tx: Any, seat_id: str) -> SeatTicket:
     seat: Seat = await tx.seats.get(seat_id)
     consult: Consult = await tx.consults.get(seat.consult_id)
     await pass_gates(tx, consult, seat)
-    grants = [Source.MICROPHONE.value, Source.CAMERA.value]
+    grants = [] if seat.role is Role.OBSERVER else [Source.MICROPHONE.value, Source.CAMERA.value]
     if permits(seat.role, Action.SHARE_SCREEN):
         grants.append(Source.SCREEN.value)
     return SeatTicket(seat, consult, seat.role, (*grants, "subscribe"))
@@ -50,6 +53,21 @@ async def pass_gates(tx: Any, consult: Consult, seat: Seat) -> Sequence[ConsentR
     institution = await tx.institutions.get(consult.institution_id)
     gate.require(records, consult, seat, institution.recording_basis)
     return records
+
+
+async def note_offline(tx: Any, seat_id: str) -> None:
+    """After a decision: where recording is a legal duty and the answer was no, that an offline visit was offered goes
+    on record. `tx` is a ConsentTransaction."""
+    seat: Seat = await tx.seats.get(seat_id)
+    consult: Consult = await tx.consults.get(seat.consult_id)
+    try:
+        await pass_gates(tx, consult, seat)
+    except OfflineVisit as refusal:
+        public = {"role": seat.role.value, "reason": refusal.code}
+        event = EventCode.OFFLINE_OFFERED
+        await tx.append(AuditEvent(event, seat.institution_id, seat.id, consult.id, seat.id, public=public))
+    except (RoomOver, SeatClosed, NotPermitted, ConsentMissing):
+        return
 
 
 def gives_notice(seat: Seat) -> bool:

@@ -7,7 +7,7 @@ from audit.errors import DuplicateOperation
 from clinic import visit
 from clinic.access import authorise
 from clinic.actor import Actor
-from clinic.consult import Consult, Seat
+from clinic.consult import Consult, ConsultStatus, Seat
 from clinic.people import CLINICIANS, Role
 from clinic.roles import Action
 from consent import desk, withdrawing
@@ -15,7 +15,7 @@ from consent.errors import RecordingNotPermitted
 from consent.gate import Effect, withdrawal_effect
 from consent.records import Purpose
 from consent.standing import Standing, standing
-from signaling import closing, joining, views
+from signaling import closing, joining, listening, views
 from signaling.live import Live, log
 from signaling.outcomes import Ack
 from signaling.ports import Line
@@ -138,7 +138,9 @@ async def _withdraw(
     for effect in (Effect.STOP_RECORDING, Effect.DROP_PERSON):
         if effect in effects:
             await _stop_writing(live, consult, seat_id, effect)
-    experts = _cut_experts(live, room) if Effect.REMOVE_EXPERTS in effects and room is not None else []
+    if room is not None:
+        listening.shut(room)
+    experts = _cut(live, room, effects) if room is not None else []
     committed = await live.commit_restriction("withdraw", commit, settled)
     if not committed and Effect.DROP_PERSON in effects:
         await live.stop_recording(consult, "withdrawn")  # the ledger still says yes: nothing may resume on it
@@ -155,14 +157,17 @@ async def _effects(
         seat = await tx.seats.get(seat_id)
         consult = await tx.consults.get(seat.consult_id)
         records = await tx.consent_records.find(consult_id=consult.id)
+        basis = (await tx.institutions.get(consult.institution_id)).recording_basis
         if seat.role in CLINICIANS:
             return consult, seat, frozenset()  # the ledger will refuse it
         owners = [seat.id, seat.person_id or seat.id]
         await authorise(tx, by, Action.WITHDRAW_CONSENT, consult, owners=owners)
     held = [purpose for purpose in purposes if standing(records, seat_id, purpose) is Standing.PERMITTED]
-    effects = frozenset(withdrawal_effect(seat, purpose, live.policy) for purpose in held)
+    effects = frozenset(withdrawal_effect(seat, purpose, live.policy, basis) for purpose in held)
     if Effect.END_CONSULT in effects and not consult.media_open:
         effects -= {Effect.END_CONSULT}
+    if Purpose.TREAT not in held and consult.status is not ConsultStatus.IN_PROGRESS:
+        effects -= {Effect.END_CONSULT}  # a duty to record, not begun: the door stays shut, the booking may be kept
     return consult, seat, effects
 
 
@@ -179,13 +184,17 @@ async def _stop_writing(live: Live, consult: Consult, seat_id: str, effect: Effe
         await live.stop_recording(consult, "withdrawn")
 
 
-def _cut_experts(live: Live, room: LiveRoom) -> list[str]:
-    """People of other institutions lose media at once; they no longer have a legal basis to be here."""
+def _cut(live: Live, room: LiveRoom, effects: frozenset[Effect]) -> list[str]:
+    """People of other institutions, or observers, lose media at once: no legal basis to be here is left to them."""
     home = room.consult.institution_id
     experts = [
         seat.id
         for seat in room.seats.values()
-        if seat.role in CLINICIANS and seat.home_institution_id != home and seat.state in visit.INSIDE
+        if seat.state in visit.INSIDE
+        and (
+            (Effect.REMOVE_EXPERTS in effects and seat.role in CLINICIANS and seat.home_institution_id != home)
+            or (Effect.REMOVE_OBSERVERS in effects and seat.role is Role.OBSERVER)
+        )
     ]
     for seat_id in experts:
         joining.cut(live, room, seat_id, "consent_withdrawn")
@@ -204,4 +213,5 @@ async def consent_changed(live: Live, consult_id: str, seat_id: str) -> None:
         if seat_id in room.seats:
             room.tell("consent", seat=seat_id, standing=views.plain(views.standing_view(room, seat_id)))
         await live.people_changed(room)
+        listening.judge(live, room)
         live.sync(room)

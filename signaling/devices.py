@@ -14,6 +14,7 @@ from clinic.visit import record_room_event
 from rtc.negotiation import Kind, Offer, Source
 from rtc.participant import Grants
 from rtc.sdp import parse
+from signaling import showing
 from signaling.errors import Busy, RoomOver
 from signaling.live import Live
 from signaling.room import Device, LiveRoom
@@ -60,12 +61,14 @@ async def open_stream(live: Live, entry: DevicePass, sdp: str) -> Opened:
     media = live.media_room(room)
     if media is None:
         raise RoomOver
-    grants = Grants(frozenset(sources.values()), subscribe=entry.kind == "whep")
     known = participant_id in room.devices
-    participant = media.join(participant_id, grants)
     device = Device(participant_id, entry.seat_id, entry.kind, entry.label, secrets.token_urlsafe(18))
     room.devices[participant_id] = device
     try:
+        showing.apply(live, room)  # before its first packet: it may stand at the bedside of an exam
+        hidden = showing.hidden_from(room, participant_id)
+        grants = Grants(frozenset(sources.values()), subscribe=entry.kind == "whep", hidden=hidden)
+        participant = media.join(participant_id, grants)
         answer = await live.media.negotiate(participant, Offer(sdp, sources))
         if not known:  # on the trail before the answer: without it the device can neither send nor watch
             async with live.db.begin() as tx:

@@ -4,7 +4,7 @@ from typing import Any
 
 from audit.errors import AuditError, DuplicateOperation, MissingRow, StaleRow
 from clinic.errors import AdmissionRefused, ClinicError, InvalidInput, NotPermitted
-from consent.errors import ConsentError, ConsentMissing, RecordingNotPermitted
+from consent.errors import ConsentError, ConsentMissing, RecordingNotPermitted, TranscriptionNotPermitted
 from recording.errors import RecordingError
 from rtc.errors import MediaError
 
@@ -108,9 +108,9 @@ def ack_of(error: BaseException) -> dict[str, Any]:
         unavailable = isinstance(code, str) and code.startswith("store.")
         return {"ok": False, "code": UNAVAILABLE if unavailable else INTERNAL}
     ack: dict[str, Any] = {"ok": False, "code": getattr(error, "code", INTERNAL)}
-    if isinstance(error, (AdmissionRefused, RecordingNotPermitted)):
+    if isinstance(error, (AdmissionRefused, RecordingNotPermitted, TranscriptionNotPermitted)):
         ack["reasons"] = list(error.reasons)
-    if isinstance(error, RecordingNotPermitted) and error.seats:
+    if isinstance(error, (RecordingNotPermitted, TranscriptionNotPermitted)) and error.seats:
         ack["seats"] = list(error.seats)
     if isinstance(error, ConsentMissing):
         ack["reasons"] = [str(purpose) for purpose in error.purposes]

@@ -6,9 +6,10 @@ from typing import Any, TypeVar
 
 from audit.errors import DuplicateOperation
 from clinic.errors import NotPermitted
+from clinic.present import NewPerson
 from clinic.roles import Action, permits
 from consent.records import Purpose
-from signaling import closing, consenting, joining, talking
+from signaling import closing, consenting, declaring, joining, privacy, talking
 from signaling import messages as m
 from signaling.errors import INTERNAL, NotJoined, ack_of, is_coded
 from signaling.live import Live, log
@@ -61,6 +62,11 @@ async def _withdraw(live: Live, line: Line, message: m.ConsentWithdraw) -> Ack:
     )
 
 
+async def _declare(live: Live, line: Line, message: m.PersonDeclare) -> Ack:
+    person = NewPerson(message.display_name, message.kind, message.on_camera)
+    return await declaring.declare(live, line, person, message.agrees, message.op)
+
+
 HANDLERS: dict[str, Handler] = {
     "join": _handler(m.Join, Action.JOIN_MEDIA, joining.join),
     "leave": _handler(m.Leave, Action.LEAVE, lambda live, line, msg: joining.leave(live, line, msg.op)),
@@ -85,6 +91,31 @@ HANDLERS: dict[str, Handler] = {
     ),
     "consent.withdraw": _handler(m.ConsentWithdraw, Action.WITHDRAW_CONSENT, _withdraw),
     "guest.invite": _handler(m.GuestInvite, Action.INVITE_GUEST, talking.invite),
+    "privacy.pause": _handler(
+        m.PrivacyPause, Action.PRIVACY_PAUSE, lambda live, line, msg: privacy.pause(live, line, msg.op)
+    ),
+    "privacy.resume": _handler(
+        m.PrivacyResume, Action.PRIVACY_RESUME, lambda live, line, msg: privacy.resume(live, line, msg.op)
+    ),
+    "exam.request": _handler(
+        m.ExamRequest, Action.REQUEST_EXAM, lambda live, line, msg: privacy.request_exam(live, line, msg.op)
+    ),
+    "exam.answer": _handler(
+        m.ExamAnswer, Action.ANSWER_EXAM, lambda live, line, msg: privacy.answer_exam(live, line, msg.agrees, msg.op)
+    ),
+    "exam.end": _handler(m.ExamEnd, Action.END_EXAM, lambda live, line, msg: privacy.end_exam(live, line, msg.op)),
+    "person.declare": _handler(m.PersonDeclare, Action.DECLARE_PERSON, _declare),
+    "person.answer": _handler(
+        m.PersonAnswer,
+        Action.DECLARE_PERSON,
+        lambda live, line, msg: declaring.answer(live, line, msg.seat, msg.agrees, msg.op),
+    ),
+    "person.gone": _handler(
+        m.PersonGone, Action.DECLARE_PERSON, lambda live, line, msg: declaring.gone(live, line, msg.seat, msg.op)
+    ),
+    "room.attest": _handler(
+        m.RoomAttest, Action.ATTEST_ROOM, lambda live, line, msg: declaring.attest(live, line, msg.seats, msg.op)
+    ),
     "stats": _handler(m.Stats, Action.JOIN_MEDIA, talking.stats),
 }
 

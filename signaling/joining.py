@@ -5,17 +5,16 @@ from typing import Any
 
 from audit.errors import DuplicateOperation
 from audit.events import EventCode
-from clinic import visit
+from clinic import present, visit
 from clinic.access import authorise, consult_of, record_denied, record_refusal
 from clinic.actor import Actor
 from clinic.consult import Consult, ConsultStatus, Seat, SeatState
 from clinic.errors import AdmissionRefused, NotPermitted, SeatClosed
 from clinic.people import CLINICIANS
 from clinic.roles import Action, permits
-from consent import desk
+from consent import desk, gate
 from consent.errors import ConsentMissing
-from rtc.participant import Grants
-from signaling import devices, seen, views
+from signaling import devices, listening, seen, showing, views
 from signaling.admittance import gives_notice, pass_gates
 from signaling.errors import OtherDevice, RoomOver, is_coded
 from signaling.live import Live
@@ -138,6 +137,7 @@ async def enter_media(live: Live, room: LiveRoom, seat_id: str, *, fresh: bool =
     """
     if seat_id not in room.in_call:
         room.in_call.add(seat_id)
+        listening.shut(room)
         try:
             await live.people_changed(room)
             _stay_out(room, seat_id)
@@ -150,7 +150,8 @@ async def enter_media(live: Live, room: LiveRoom, seat_id: str, *, fresh: bool =
     if fresh:
         media.leave(seat_id, "replaced")
         room.person(seat_id).publishing.clear()
-    media.join(seat_id, Grants(views.publishable(room, seat_id), subscribe=True))
+    media.join(seat_id, showing.of_seat(room, seat_id))
+    listening.judge(live, room)
 
 
 def _welcome(live: Live, room: LiveRoom, line: Line, message: Join) -> Ack:
@@ -195,7 +196,10 @@ async def admit(live: Live, line: Line, seat_id: str, op: str) -> Ack:
                 await tx.operation(op, line.caller.seat_id)
                 consult = await tx.consults.get(room.consult.id)
                 await authorise(tx, by, Action.ADMIT, consult)
-                await pass_gates(tx, consult, await _seat_here(tx, consult, seat_id))
+                seat = await _seat_here(tx, consult, seat_id)
+                records = await pass_gates(tx, consult, seat)
+                if live.records(consult.id):
+                    gate.require_decision(records, seat, live.policy)
                 await visit.admit(tx, consult.id, seat_id, by, present=seen.at_reception(live, room, seat_id))
         except (AdmissionRefused, ConsentMissing) as refusal:
             await note_refusal(live, room.seats[seat_id], refusal, by)
@@ -241,6 +245,7 @@ async def depart(live: Live, room: LiveRoom, seat_id: str, by: Actor, op: str | 
                 await tx.operation(op, seat_id)
             if seat_id not in room.presence:  # who came back before the commit has not left
                 await visit.leave(tx, seat_id, by)
+                await present.follow(tx, seat_id, room.consult.id, by)
 
     async with room.lock:
         try:
@@ -250,6 +255,7 @@ async def depart(live: Live, room: LiveRoom, seat_id: str, by: Actor, op: str | 
         await live.settle(room)
         if not room.ended:
             await live.people_changed(room)
+            listening.judge(live, room)
         live.sync(room)
         tell_queues(live, room.consult.doctor_id)
         live.drop_if_empty(room)
@@ -290,6 +296,7 @@ async def remove(live: Live, line: Line, seat_id: str, reason: str, op: str) -> 
         async with live.db.begin() as tx:
             await tx.operation(op, own.id)
             await visit.remove(tx, room.consult.id, seat_id, by, reason)
+            await present.follow(tx, seat_id, room.consult.id, by)
 
     try:
         committed = await live.commit_restriction("remove", commit)
@@ -300,6 +307,7 @@ async def remove(live: Live, line: Line, seat_id: str, reason: str, op: str) -> 
     async with room.lock:
         await live.settle(room)
         await live.people_changed(room)
+        listening.judge(live, room)
         tell_queues(live, room.consult.doctor_id)
     return OK if committed else {"ok": True, "pending": True}
 

@@ -83,7 +83,7 @@ class Live:
     def present(self, consult_id: str) -> tuple[str, ...]:
         """Seats that hold media or are about to, connection lost or not: whom the recorder has to ask."""
         room = self.rooms.get(consult_id)
-        return tuple(sorted(room.in_call)) if room is not None else ()
+        return room.present if room is not None else ()
 
     def waiting(self, consult_id: str) -> tuple[str, ...]:
         """Seats connected to the waiting room, longest first."""
@@ -128,11 +128,18 @@ class Live:
             room.consult, room.seats, room.records = consult, seats, records
 
     def sync(self, room: LiveRoom) -> None:
-        """Announce every seat whose view changed since it was last told, and a changed consult status."""
+        """Bring the media grants in line; announce every seat whose view changed, pauses, exam view, consult status."""
+        from signaling import showing  # it needs this module
+
+        showing.apply(self, room)
         for view in views.all_seats(room):
             if room.told.get(view.id) != view:
                 room.told[view.id] = view
                 room.tell("seat", seat=views.plain(view))
+        privacy = views.privacy_view(room)
+        if privacy != (room.told_privacy or views.PrivacyView()):
+            room.told_privacy = privacy
+            room.tell("privacy", privacy=views.plain(privacy))
         if room.told_status != room.consult.status:
             room.told_status = room.consult.status
             room.tell("consult", status=str(room.consult.status))

@@ -35,6 +35,19 @@ Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_.]{1,64}$")]
 Mid = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,32}$")]
 SourceName = Literal["mic", "camera", "screen"]
 Locale = Literal["zh", "en"]
+PurposeName = Literal[
+    "treat",
+    "share_panel",
+    "rec_av",
+    "intimate",
+    "teach",
+    "observe",
+    "research",
+    "ai_transcribe",
+    "ai_assist",
+    "biometric",
+    "xborder",
+]
 RemovalCode = Literal["not_invited", "disturbing", "asked_to_leave", "no_longer_needed", "withdrew_consent"]
 TerminationCode = Literal["condition_changed", "needs_examination", "first_visit", "emergency", "unsuitable_other"]
 Text = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_said)]
@@ -126,31 +139,54 @@ class RecordingStop(Mutation):
 
 
 class ConsentWithdraw(Mutation):
-    purposes: Annotated[
-        list[
-            Literal[
-                "treat",
-                "share_panel",
-                "rec_av",
-                "intimate",
-                "teach",
-                "observe",
-                "research",
-                "ai_transcribe",
-                "ai_assist",
-                "biometric",
-                "xborder",
-            ]
-        ],
-        Field(min_length=1, max_length=11),
-    ]
+    purposes: Annotated[list[PurposeName], Field(min_length=1, max_length=11)]
     reason: ShortText | None = None
 
 
 class GuestInvite(Mutation):
-    role: Literal["family", "interpreter", "guardian"]
+    role: Literal["family", "interpreter", "guardian", "observer"]
     display_name: Name
     relation: Annotated[str, StringConstraints(max_length=40), AfterValidator(_plain)]
+
+
+class PrivacyPause(Mutation):
+    pass
+
+
+class PrivacyResume(Mutation):
+    pass
+
+
+class ExamRequest(Mutation):
+    pass
+
+
+class ExamAnswer(Mutation):
+    agrees: bool
+
+
+class ExamEnd(Mutation):
+    pass
+
+
+class PersonDeclare(Mutation):
+    display_name: Name
+    kind: Literal["doctor", "nurse", "student", "technician", "family", "other"]
+    on_camera: bool = False
+    agrees: bool | None = None  # to being recorded, as they said it; None = not asked yet
+
+
+class PersonAnswer(Mutation):
+    seat: SeatId
+    agrees: bool
+
+
+class PersonGone(Mutation):
+    seat: SeatId
+
+
+class RoomAttest(Mutation):
+    seats: Annotated[list[SeatId], Field(max_length=64)]
 
 
 _Count = Annotated[int, Field(ge=0, le=10_000_000)]
@@ -184,6 +220,15 @@ EVENTS: dict[str, type[Message]] = {
     "recording.stop": RecordingStop,
     "consent.withdraw": ConsentWithdraw,
     "guest.invite": GuestInvite,
+    "privacy.pause": PrivacyPause,
+    "privacy.resume": PrivacyResume,
+    "exam.request": ExamRequest,
+    "exam.answer": ExamAnswer,
+    "exam.end": ExamEnd,
+    "person.declare": PersonDeclare,
+    "person.answer": PersonAnswer,
+    "person.gone": PersonGone,
+    "room.attest": RoomAttest,
     "stats": Stats,
 }
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from clinic.actor import Actor
 from clinic.consult import ChatMessage, Consult, ConsultStatus, Seat, SeatState
+from clinic.people import Role
 from consent.records import ConsentRecord
 from recording.records import Recording
 from rtc.negotiation import Source
@@ -23,7 +24,8 @@ from signaling.presence import Presence
 from signaling.room_log import RoomEvent, RoomLog
 
 if TYPE_CHECKING:
-    from signaling.views import QueueView, RecordingView, SeatView
+    from signaling.listening import GatedTap
+    from signaling.views import PrivacyView, QueueView, RecordingView, SeatView
 
 CHAT_KEPT = 200  # messages in a snapshot
 
@@ -63,6 +65,15 @@ def owner_of(participant_id: str) -> str:
     return participant_id.partition(".")[0]
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Something one seat asked for, before any row says so."""
+
+    seat_id: str
+    role: str
+    at: datetime
+
+
 @dataclass(slots=True)
 class LiveRoom:
     """Mutated only on the event loop; steps that must not interleave hold `lock`."""
@@ -87,6 +98,12 @@ class LiveRoom:
     told_status: ConsultStatus | None = None
     told_recording: "RecordingView | None" = None
     refused: tuple[str, ...] = ()  # what speaks against the consult now, as the waiting and the doctor were told
+    asked_pauses: dict[str, Asked] = field(default_factory=dict)  # privacy pauses in force, not committed yet
+    exam_asked: Asked | None = None  # the patient has not answered yet
+    exam_closing: bool = False  # the doctor is done; the patient has not said that they are covered
+    veils: set[str] = field(default_factory=set)  # exam views being prepared
+    ears: "list[GatedTap]" = field(default_factory=list)  # transcribers
+    told_privacy: "PrivacyView | None" = None
     barred: set[str] = field(default_factory=set)  # put out while the commit is being retried; devices for good
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -135,6 +152,16 @@ class LiveRoom:
         line = self.lines.pop(line_id, None) if line_id is not None else None
         if line is not None:
             line.close(reason)
+
+    @property
+    def present(self) -> tuple[str, ...]:
+        """Every human there: who holds media or is about to, and whom they declared at their side."""
+        sides = [seat.id for seat in self.seats.values() if self._at_a_side(seat)]
+        return tuple(sorted(self.in_call.union(sides)))
+
+    def _at_a_side(self, seat: Seat) -> bool:
+        here = seat.role is Role.DECLARED and seat.state is SeatState.ADMITTED
+        return here and seat.created_by in self.in_call
 
     @property
     def waiting(self) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ _SPECIAL_ACKS = {
     "join": "JoinAck",
     "media.offer": "Ack<{ sdp: string }>",
     "chat": "Ack<{ id: string }>",
+    "person.declare": "Ack<{ seat: string }>",
     "guest.invite": "Ack<{ seat: string; link: { url: string; qr_svg: string; expires_at: string; code?: string } }>",
 }
 

@@ -3,6 +3,7 @@
 from clinic import visit
 from clinic.booking import NewGuest, add_guest
 from clinic.people import Role
+from consent import gate
 from rtc.negotiation import Offer, Source
 from rtc.viewer import Demand
 from signaling import views
@@ -38,6 +39,8 @@ async def offer(live: Live, line: Line, message: MediaOffer) -> Ack:
     """Answer an offer. Raises ParseError, OfferRefused, NotGranted; a refused offer changes nothing."""
     room, seat_id = await _inside(live, line)
     sources = {mid: Source(name) for mid, name in message.sources.items()}
+    if Source.SCREEN in sources.values():
+        gate.require_share(room.records, room.consult, room.seats[seat_id])
     answer = await live.media.negotiate(_media_of(live, room, seat_id), Offer(message.sdp, sources))
     room.person(seat_id).pool = None
     return {"ok": True, "sdp": answer.sdp}

@@ -11,6 +11,7 @@ from pydantic import Field, TypeAdapter
 from signaling.views import (
     ChatView,
     LevelName,
+    PrivacyView,
     QueueView,
     RecordingView,
     SeatView,
@@ -45,6 +46,11 @@ class ConsentTold(Sequenced):
     type: Literal["consent"]
     seat: str
     standing: StandingView
+
+
+class PrivacyTold(Sequenced):
+    type: Literal["privacy"]
+    privacy: PrivacyView
 
 
 class ChatTold(Sequenced):
@@ -112,6 +118,12 @@ class VideoLimitedTold(View):
     on: bool
 
 
+class AskedTold(View):
+    type: Literal["asked"]
+    what: Literal["privacy_resume"]
+    by: str
+
+
 class NoticeTold(View):
     type: Literal["notice"]
     code: str
@@ -126,7 +138,8 @@ class AdmissionTold(View):
 
 
 RoomTold = Annotated[
-    SeatTold | ConsultTold | RecordingTold | ConsentTold | ChatTold | EndedTold, Field(discriminator="type")
+    SeatTold | ConsultTold | RecordingTold | ConsentTold | PrivacyTold | ChatTold | EndedTold,
+    Field(discriminator="type"),
 ]
 DirectTold = Annotated[
     SlotsTold
@@ -138,6 +151,7 @@ DirectTold = Annotated[
     | ReplacedTold
     | RemovedTold
     | VideoLimitedTold
+    | AskedTold
     | NoticeTold
     | AdmissionTold,
     Field(discriminator="type"),

@@ -8,6 +8,7 @@ from clinic import sweeper
 from clinic.actor import Actor
 from clinic.consult import Consult, ConsultStatus, SeatState
 from clinic.overlays import rules_for
+from clinic.people import Role
 from signaling import closing, joining
 from signaling.live import Live
 
@@ -58,7 +59,11 @@ async def restore(live: Live) -> None:
         inside = {consult.id: await tx.seats.find(consult_id=consult.id) for consult in running}
     now = live.clock()
     for consult in running:
-        seats = [seat for seat in inside[consult.id] if seat.state in (SeatState.ADMITTED, SeatState.WAITING)]
+        seats = [
+            seat
+            for seat in inside[consult.id]
+            if seat.state in (SeatState.ADMITTED, SeatState.WAITING) and seat.role is not Role.DECLARED
+        ]
         if not seats:
             continue
         room = await live.open(consult.id)

@@ -6,7 +6,10 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from clinic.consult import ChatMessage, Consult, SeatState
+from clinic.people import Role
 from clinic.roles import Action, permits
+from consent import gate, interludes
+from consent.errors import ConsentMissing
 from consent.records import Purpose
 from consent.standing import Standing, required_purposes, standing
 from recording.records import RecordingState
@@ -25,6 +28,14 @@ LIVE_ACTIONS = (
     Action.WITHDRAW_CONSENT,
     Action.START_RECORDING,
     Action.STOP_RECORDING,
+    Action.INVITE_OBSERVER,
+    Action.PRIVACY_PAUSE,
+    Action.PRIVACY_RESUME,
+    Action.REQUEST_EXAM,
+    Action.ANSWER_EXAM,
+    Action.END_EXAM,
+    Action.DECLARE_PERSON,
+    Action.ATTEST_ROOM,
 )
 SourceName = Literal["mic", "camera", "screen"]
 StandingName = Literal["permitted", "refused", "withdrawn", "undecided"]
@@ -63,6 +74,26 @@ class SeatView(View):
     recorded: bool
     quality: LevelName | None = None
     waiting_since: AwareDatetime | None = None
+    declared_by: str | None = None
+    kind: str | None = None
+
+
+class PauseView(View):
+    seat: str
+    role: str
+    since: AwareDatetime
+
+
+class ExamView(View):
+    state: Literal["asked", "on", "closing"]
+    seat: str
+    since: AwareDatetime
+
+
+class PrivacyView(View):
+    pauses: list[PauseView] = []
+    exam: ExamView | None = None
+    exam_declined: bool = False
 
 
 class RecordingView(View):
@@ -113,6 +144,7 @@ class SnapshotView(View):
     server_time: AwareDatetime
     queue: QueueView | None = None
     refused: list[str] = Field(default=[], description="what speaks against the consult while this person waits")
+    privacy: PrivacyView | None = None
 
 
 def plain(view: View) -> dict[str, Any]:
@@ -123,8 +155,18 @@ def plain(view: View) -> dict[str, Any]:
 def publishable(room: LiveRoom, seat_id: str) -> frozenset[Source]:
     """What the seat's role may send."""
     role = room.seats[seat_id].role
-    sources = {Source.MICROPHONE, Source.CAMERA} if permits(role, Action.JOIN_MEDIA) else set[Source]()
-    return frozenset(sources | {Source.SCREEN} if sources and permits(role, Action.SHARE_SCREEN) else sources)
+    if not permits(role, Action.JOIN_MEDIA) or role is Role.OBSERVER:
+        return frozenset()
+    sources = frozenset({Source.MICROPHONE, Source.CAMERA})
+    return sources | {Source.SCREEN} if permits(role, Action.SHARE_SCREEN) and _may_share(room, seat_id) else sources
+
+
+def _may_share(room: LiveRoom, seat_id: str) -> bool:
+    try:
+        gate.require_share(room.records, room.consult, room.seats[seat_id])
+    except ConsentMissing:
+        return False
+    return True
 
 
 def standing_of(room: LiveRoom, seat_id: str, purpose: Purpose) -> Standing:
@@ -144,13 +186,14 @@ def seat_view(room: LiveRoom, seat_id: str) -> SeatView:
     attendance = room.presence.get(seat_id)
     permitted = standing_of(room, seat_id, Purpose.REC_AV) is Standing.PERMITTED
     active = room.recording is not None and room.recording.state is RecordingState.ACTIVE
+    declared = seat.role is Role.DECLARED
     return SeatView(
         id=seat.id,
         role=str(seat.role),
         display_name=seat.display_name,
         institution=room.institutions.get(seat.home_institution_id, ""),
         state=seat.state.value,
-        online=attendance is not None and attendance.line_id is not None,
+        online=(attendance is not None and attendance.line_id is not None) or (declared and seat_id in room.present),
         publishing=_names(person.publishing),
         muted=_names(person.muted),
         hand=person.hand,
@@ -158,6 +201,8 @@ def seat_view(room: LiveRoom, seat_id: str) -> SeatView:
         recorded=active and permitted and seat_id in room.in_call,
         quality=person.quality.value if person.quality is not None else None,
         waiting_since=seat.waiting_since if seat.state is SeatState.WAITING else None,
+        declared_by=seat.created_by if declared else None,
+        kind=seat.relation if declared else None,
     )
 
 
@@ -190,7 +235,7 @@ def recording_view(room: LiveRoom) -> RecordingView | None:
     recording = room.recording
     if recording is None:
         return None
-    missing = [s for s in sorted(room.in_call) if standing_of(room, s, Purpose.REC_AV) is not Standing.PERMITTED]
+    missing = [s for s in room.present if standing_of(room, s, Purpose.REC_AV) is not Standing.PERMITTED]
     return RecordingView(
         id=recording.id,
         state=recording.state.value,
@@ -198,6 +243,28 @@ def recording_view(room: LiveRoom) -> RecordingView | None:
         reason=room.recording_reason or recording.stop_reason,
         started_at=recording.started_at,
     )
+
+
+def privacy_view(room: LiveRoom) -> PrivacyView:
+    """Pauses in force (committed or being committed) and the exam view, asked for or on."""
+    held = [(each.seat_id, each.since) for each in interludes.pauses(room.records)]
+    asked = [(each.seat_id, each.at) for each in room.asked_pauses.values()]
+    pauses = dict((*asked, *held))
+    return PrivacyView(
+        pauses=[PauseView(seat=s, role=str(room.seats[s].role), since=since) for s, since in sorted(pauses.items())],
+        exam=_exam_view(room),
+        exam_declined=interludes.exam_declined(room.records),
+    )
+
+
+def _exam_view(room: LiveRoom) -> ExamView | None:
+    open_exam = interludes.exam(room.records)
+    if open_exam is not None:
+        state: Literal["on", "closing"] = "closing" if room.exam_closing else "on"
+        return ExamView(state=state, seat=open_exam.seat_id, since=open_exam.since)
+    if room.exam_asked is not None:
+        return ExamView(state="asked", seat=room.exam_asked.seat_id, since=room.exam_asked.at)
+    return None
 
 
 def consult_view(consult: Consult) -> ConsultView:
@@ -239,6 +306,7 @@ def snapshot(room: LiveRoom, seat_id: str, now: datetime) -> SnapshotView:
         server_time=now,
         queue=None if admitted else room.person(seat_id).queue,
         refused=list(room.refused),
+        privacy=privacy_view(room) if admitted else None,
     )
 
 

@@ -10,6 +10,7 @@ from audit.reader import ReadEvent
 from clinic.consult import Consult, Seat
 from clinic.people import Role
 from consent import desk, lifecycle
+from consent.records import ConsentAction
 from huizhen.api.shapes.seat import (
     AfterVisit,
     ConsentReceipt,
@@ -67,7 +68,7 @@ async def _receipts(tx: StoreTransaction, seat: Seat) -> list[ConsentReceipt]:
     receipts = []
     records = await desk.records_of(tx, seat.consult_id)
     for record in records:
-        if record.seat_id != seat.id:
+        if record.seat_id != seat.id or record.action not in (ConsentAction.SIGNED, ConsentAction.WITHDRAWN):
             continue
         title = (await tx.consent_templates.get(record.template_id)).title if record.template_id else ""
         receipts.append(

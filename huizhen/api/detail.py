@@ -15,7 +15,7 @@ from clinic.panel import Invitation, Opinion
 from clinic.people import CLINICIANS, Role, Staff
 from clinic.roles import Action
 from consent import desk
-from consent.records import ConsentRecord
+from consent.records import ConsentAction, ConsentRecord
 from consent.standing import shared_with
 from huizhen import masks
 from huizhen.api import render
@@ -41,6 +41,7 @@ from huizhen.api.shapes.gates import AttestationView
 from huizhen.store.tables import StoreTransaction
 from signaling.live import Live
 
+DECIDED = (ConsentAction.SIGNED, ConsentAction.WITHDRAWN)  # pauses are on the timeline, not among the papers
 _AFTER = (ConsultStatus.IN_PROGRESS, ConsultStatus.CONCLUDING)
 
 
@@ -146,7 +147,7 @@ async def consult_detail(
         **(row.model_dump() | {"patient": PatientDetail(**row.patient.model_dump())}),
         evidence=[],
         seats=render.seat_views(consult, seats, records, names, reader.live),
-        consents=[consent_view(record) for record in records],
+        consents=[consent_view(record) for record in records if record.action in DECIDED],
         admission=await _admission(tx, consult, reader.now),
         invitations=[await invitation_row(tx, each) for each in await tx.invitations.find(consult_id=consult.id)],
         opinions=[],

@@ -26,13 +26,13 @@ async def own_paper(call: Call[NoBody]) -> web.Response:
     """The giving is on record first; then the paper is made, outside any transaction."""
     async with call.services.db.begin() as tx:
         record = await copies.own(tx, call.seat.seat, call.path("record"), "pdf")
-    return _attachment(await call.services.evidence.paper(record), record, "pdf", "application/pdf")
+    return _attachment(await call.services.papers.paper(record), record, "pdf", "application/pdf")
 
 
 async def own_receipt(call: Call[NoBody]) -> web.Response:
     async with call.services.db.begin() as tx:
         record = await copies.own(tx, call.seat.seat, call.path("record"), "receipt")
-    return _attachment(await call.services.evidence.receipt(record), record, "receipt.json", "application/json")
+    return _attachment(await call.services.papers.receipt(record), record, "receipt.json", "application/json")
 
 
 async def listed(call: Call[NoBody]) -> Items[ConsentView]:
@@ -47,7 +47,7 @@ async def paper(call: Call[NoBody]) -> web.Response:
     """For staff: the view is on record first."""
     async with call.services.db.begin() as tx:
         record = await copies.view(tx, call.actor, call.path("consult"), call.path("record"))
-    return _attachment(await call.services.evidence.paper(record), record, "pdf", "application/pdf")
+    return _attachment(await call.services.papers.paper(record), record, "pdf", "application/pdf")
 
 
 def _attachment(body: bytes, record: ConsentRecord, ending: str, content_type: str) -> web.Response:

@@ -13,7 +13,7 @@ from clinic.people import Role
 from clinic.roles import Action
 from consent import asking, desk, due
 from consent.errors import SignatureInvalid
-from consent.records import ConsentRecord, SignerCapacity
+from consent.records import ConsentRecord, Purpose, SignerCapacity
 from consent.signing import LocaleSwitch, SectionReading
 from consent.standing import Standing, required_purposes
 from huizhen import masks
@@ -107,10 +107,12 @@ async def consent_card(
     again = await due.due(tx, consult, seat, records)
     decided = all(each is not Standing.UNDECIDED for each in standing.values())
     needed = required_purposes(consult.kind, seat.role, basis)
+    said_no = (Standing.REFUSED, Standing.WITHDRAWN)
     return ConsentCard(
         complete=decided and not again and all(standing.get(purpose) is Standing.PERMITTED for purpose in needed),
         standing=standing,
         again=[change for ask in again for change in ask.because],
+        offline_visit=Purpose.REC_AV in needed and standing.get(Purpose.REC_AV) in said_no,
     )
 
 
@@ -204,6 +206,7 @@ async def sign_consent(call: Call[SignConsent]) -> SeatOverview:
     signing = _signing(call)
     async with services.db.begin() as tx:
         await desk.sign(tx, services.sealer, seat.id, signing)
+        await admittance.note_offline(tx, seat.id)
     await consenting.consent_changed(services.live, seat.consult_id, seat.id)
     async with services.db.read() as tx:
         return await overview_of(tx, call.seat)

@@ -19,6 +19,7 @@ from huizhen.api import (
     seat,
     session,
     templates,
+    withdrawing,
 )
 from huizhen.api.route import Table
 
@@ -27,6 +28,7 @@ ROUTES: Table = (
     *session.ROUTES,
     *seat.ROUTES,
     *consults.ROUTES,
+    *withdrawing.ROUTES,
     *panels.ROUTES,
     *evidence.ROUTES,
     *breakglass.ROUTES,

@@ -12,6 +12,7 @@ from tests.docs.inventory import ROOT
 FORBIDDEN = frozenset({"util", "utils", "core", "common", "helper", "helpers", "manager", "managers"})
 LONGEST = 400
 LONGER = {
+    "web/src/rtc/messages.gen.ts": "generated from the messages",
     "huizhen/store/migrations/versions/0001_initial.py": "generated from the tables",
     "tests/rtc/test_policies.py": "a table of small policies, each with its scenes",
     "tests/rtc/test_room.py": "one conference, many short scenes on the same stage",

@@ -170,7 +170,7 @@ async def test_outside_authorities_put_their_word_under_it(tmp_path: Path) -> No
         }
         async with world_at(tmp_path / "data", **changes) as world:
             _, browser, record = await _signed(world)
-            office = world.parts.services.evidence
+            office = world.parts.services.papers
             assert await office.attest_open() == 2
             assert await office.attest_open(everything=True) == 0
             data, keys = await _receipt(world, browser, record), _keys(world)
@@ -222,10 +222,10 @@ async def test_a_consent_stands_when_the_authorities_are_down(tmp_path: Path) ->
 
 async def test_refusals_are_coded(world: World) -> None:
     _, browser, record = await _signed(world)
-    path = world.parts.services.evidence.documents.key_path(world.houses["city"].institution.id)
+    path = world.parts.services.papers.documents.key_path(world.houses["city"].institution.id)
     assert (await browser.get(f"/api/seat/consents/{record}/paper")).status == 200
     assert path.stat().st_mode & 0o777 == 0o600
-    world.parts.services.evidence.documents._known.clear()
+    world.parts.services.papers.documents._known.clear()
     path.chmod(0o644)
     reply: Reply = await browser.get(f"/api/seat/consents/{record}/paper")
     assert (reply.status, reply.code) == (500, "paper.certificate_unusable")

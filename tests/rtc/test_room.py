@@ -601,3 +601,25 @@ def test_a_reloaded_page_with_a_smaller_pool_is_told_again() -> None:
     again = FakeBrowser(meeting.clock, path, publish=both(), receive=pool(1, 1), base_ssrc=0x9000)
     a.bind(path, again.negotiated, meeting.clock.now_ns)
     assert meeting.diary.short == [("a", 2, 2)] * 2
+
+
+def test_a_hidden_source_reaches_everybody_but_that_viewer_and_comes_back_on_a_key_frame() -> None:
+    meeting = Conference()
+    guest = meeting.add("a")
+    meeting.add("b")
+    meeting.add("c")
+    meeting.run(3)
+    assert ("b", CAMERA) in meeting.diary.table("a").values()
+    mid = next(mid for mid, who in meeting.diary.table("a").items() if who == ("b", CAMERA))
+    seen, others = len(meeting.browsers["a"].by_mid[mid].frames), len(meeting.browsers["c"].by_mid["v0"].frames)
+    guest.set_grants(Grants(EVERYTHING.publish, subscribe=True, hidden=frozenset({("b", CAMERA)})))
+    assert ("b", CAMERA) not in meeting.diary.table("a").values()
+    assert ("b", MIC) in meeting.diary.table("a").values(), "the voice stays"
+    meeting.run(2)
+    assert len(meeting.browsers["a"].by_mid[mid].frames) <= seen + 1, "one may have been under way"
+    assert len(meeting.browsers["c"].by_mid["v0"].frames) > others + 20
+    assert ("a", 2, 1) not in meeting.diary.short, "no larger pool is asked for what is not shown"
+    guest.set_grants(EVERYTHING)
+    meeting.run(2)
+    mid = next(mid for mid, who in meeting.diary.table("a").items() if who == ("b", CAMERA))
+    assert len(meeting.browsers["a"].by_mid[mid].frames) > 20

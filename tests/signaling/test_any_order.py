@@ -64,7 +64,8 @@ class Consultation(RuleBasedStateMachine):
         ack = self.run(page.join(takeover=takeover))
         self.settle(ack)
         if ack["ok"]:
-            assert not old.connected
+            held = self.house.live.rooms[self.house.consult.id].lines
+            assert old.line is None or old.line.id not in held, "a refused join leaves a line that holds no seat"
             self.pages[who] = page
 
     @rule(who=people)

@@ -34,6 +34,15 @@ BODIES: dict[str, dict[str, Any]] = {
     "recording.stop": {"op": "x" * 16},
     "consent.withdraw": {"op": "x" * 16, "purposes": ["rec_av"]},
     "guest.invite": {"op": "x" * 16, "role": "family", "display_name": "n", "relation": "son"},
+    "privacy.pause": {"op": "x" * 16},
+    "privacy.resume": {"op": "x" * 16},
+    "exam.request": {"op": "x" * 16},
+    "exam.answer": {"op": "x" * 16, "agrees": True},
+    "exam.end": {"op": "x" * 16},
+    "person.declare": {"op": "x" * 16, "display_name": "n", "kind": "nurse"},
+    "person.answer": {"op": "x" * 16, "seat": "a" * 32, "agrees": True},
+    "person.gone": {"op": "x" * 16, "seat": "a" * 32},
+    "room.attest": {"op": "x" * 16, "seats": ["a" * 32]},
     "stats": dict.fromkeys(("freezes", "concealed_ms", "rtt_ms", "kbps_in", "kbps_out", "fps", "width"), 0),
 }
 

@@ -145,13 +145,13 @@ class Ward:
         return (doctor, *people)
 
 
-async def ward() -> Ward:
+async def ward(*, observed: bool = False) -> Ward:
     made = Ward()
-    await furnish(made)
+    await furnish(made, observed=observed)
     return made
 
 
-async def furnish(made: Ward) -> None:
+async def furnish(made: Ward, *, observed: bool = False) -> None:
     """The clinic's people and one booked visit, in the ward's database."""
     async with made.db.begin() as tx:
         home = await registration.create_institution(
@@ -197,11 +197,11 @@ async def furnish(made: Ward) -> None:
             ),
             system,
         )
-    made.consult = await book(made, patient.id)
+    made.consult = await book(made, patient.id, observed=observed)
 
 
-async def book(made: Ward, patient_id: str, *, starts_at: datetime = START) -> Consult:
-    """A follow-up for this patient; fills `seats`."""
+async def book(made: Ward, patient_id: str, *, starts_at: datetime = START, observed: bool = False) -> Consult:
+    """A follow-up for this patient; fills `seats`. `observed`: with a student who watches."""
     async with made.db.begin() as tx:
         by = Actor.staff(made.doctor)
         booked = await booking.book(
@@ -228,7 +228,8 @@ async def book(made: Ward, patient_id: str, *, starts_at: datetime = START) -> C
             by,
         )
         made.seats |= {"doctor": booked.doctor_seat, "patient": booked.patient_seat}
-        for name, role in (("daughter", Role.FAMILY), ("interpreter", Role.INTERPRETER)):
+        guests = (("daughter", Role.FAMILY), ("interpreter", Role.INTERPRETER))
+        for name, role in guests if not observed else (*guests, ("student", Role.OBSERVER)):
             guest = booking.NewGuest(role, name, "家属")
             made.seats[name] = await booking.add_guest(tx, booked.consult.id, guest, by)
         nurse = replace(booked.doctor_seat, id=uuid4().hex, role=Role.NURSE, person_id=None, display_name="护士")

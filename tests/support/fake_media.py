@@ -39,6 +39,7 @@ class FakeRoom:
         self.closed = False
         self.people: dict[str, FakeParticipant] = {}
         self.history: list[tuple[str, str]] = []
+        self.taps: list[Any] = []
 
     @property
     def participants(self) -> Mapping[str, FakeParticipant]:
@@ -58,10 +59,32 @@ class FakeRoom:
         if self.people.pop(participant_id, None) is not None:
             self.history.append(("leave", participant_id))
 
+    def attach(self, tap: Any) -> None:
+        if tap not in self.taps:
+            self.taps.append(tap)
+
+    def detach(self, tap: Any) -> None:
+        if tap in self.taps:
+            self.taps.remove(tap)
+
+    def refresh_taps(self) -> None:
+        """Nothing is cached here: taps are asked for every packet."""
+
     def close(self, reason: str) -> None:
         self.closed = True
         for participant_id in list(self.people):
             self.leave(participant_id, reason)
+
+    def packet(self, sender: str, source: Source) -> set[str]:
+        """One packet sent now: who is given it."""
+        person = self.people.get(sender)
+        if self.closed or person is None or source not in person.grants.publish or source in person.paused:
+            return set()
+        return {
+            each.id
+            for each in self.people.values()
+            if each.id != sender and each.grants.subscribe and (sender, source) not in each.grants.hidden
+        }
 
     # what a real room would report by itself
 

@@ -19,6 +19,8 @@ class FakeRecorder:
         self.on_changed: Callable[[Recording, str | None], Awaitable[None]] | None = None
         self.recordings: dict[str, Recording] = {}
         self.writing: dict[str, frozenset[str]] = {}
+        self.bars: dict[str, dict[str, str]] = {}
+        self.policy = RecordingPolicy()
         self.calls: list[str] = []
         self.fail: set[str] = set()
         self.before: Callable[[str], Awaitable[None]] | None = None  # runs inside each call, before anything happens
@@ -56,6 +58,13 @@ class FakeRecorder:
         if recording.state is RecordingState.PAUSED:
             await self._move(consult_id, RecordingState.ACTIVE, None)
 
+    def bar(self, consult_id: str, act: str, reason: str) -> None:
+        self.bars.setdefault(consult_id, {})[act] = reason
+        self.writing[consult_id] = frozenset()
+
+    def unbar(self, consult_id: str, act: str) -> None:
+        self.bars.get(consult_id, {}).pop(act, None)
+
     async def withdraw(self, consult_id: str, seat_id: str, effect: Effect) -> None:
         await self._called("withdraw")
         if effect is Effect.DROP_PERSON:
@@ -81,7 +90,9 @@ class FakeRecorder:
             records = await tx.consent_records.find(consult_id=consult_id)
             present = [await tx.seats.get(seat_id) for seat_id in self._present(consult_id)]
         now = self._clock()
-        return gate.recording_grant(consult, recording_id, present, records, policy=RecordingPolicy(), now=now)
+        if bars := self.bars.get(consult_id):
+            raise RecordingNotPermitted(tuple(bars.values()))
+        return gate.recording_grant(consult, recording_id, present, records, policy=self.policy, now=now)
 
     async def _move(self, consult_id: str, to: RecordingState, reason: str | None) -> None:
         self.recordings[consult_id] = self.recordings[consult_id].move(to, self._clock(), reason)

@@ -44,6 +44,7 @@ class SessionClient:
         self.seats: dict[str, dict[str, Any]] = {}
         self.snapshot: dict[str, Any] | None = None
         self.recording: dict[str, Any] | None = None
+        self.privacy: dict[str, Any] = {}
 
     @property
     def caller(self) -> Caller:
@@ -121,6 +122,7 @@ class SessionClient:
         self.snapshot, self.epoch, self.seq = snapshot, snapshot["epoch"], snapshot["seq"]
         self.seats = {seat["id"]: seat for seat in snapshot["seats"]}
         self.recording = snapshot["recording"]
+        self.privacy = snapshot.get("privacy", {})
 
     def _apply(self, event: dict[str, Any]) -> None:
         assert event["epoch"] == self.epoch, "an event of another epoch without a snapshot"
@@ -131,6 +133,8 @@ class SessionClient:
             self.seats[event["seat"]["id"]] = event["seat"]
         elif event["type"] == "recording":
             self.recording = event["recording"]
+        elif event["type"] == "privacy":
+            self.privacy = event["privacy"]
 
 
 def new_op() -> str:

@@ -251,9 +251,16 @@ class Cancel(Body):
 
 
 class AddSeat(Body):
-    role: Literal["family", "interpreter", "guardian"]
+    role: Literal["family", "interpreter", "guardian", "observer"]
     display_name: Name
     relation: Line
+
+
+class EnterWithdrawal(Body):
+    """What somebody said by telephone or at the desk; the reason says how."""
+
+    purposes: Annotated[list[Purpose], Field(min_length=1, max_length=11)]
+    reason: Line
 
 
 class LinkView(Answer):

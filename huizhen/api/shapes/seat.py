@@ -79,6 +79,7 @@ class ConsentCard(Answer):
     complete: bool
     standing: dict[Purpose, Standing]
     again: list[Change] = Field(default_factory=list)  # what changed since the signing, so that it is asked anew
+    offline_visit: bool = False  # recording is a legal duty here and the patient said no
 
 
 class SeatOverview(Answer):
@@ -216,7 +217,7 @@ class SignConsent(Body):
 
 
 class WithdrawConsent(Body):
-    purposes: Annotated[list[Purpose], Field(min_length=1, max_length=16)]
+    purposes: Annotated[list[Purpose], Field(min_length=1, max_length=11)]
     reason: Line | None = None
 
 

@@ -24,7 +24,7 @@ export function nextScreen(overview: SeatOverview): Screen {
   if (overview.consent.complete) return "live";
   const { treat, share_panel } = overview.consent.standing;
   const no = (standing: string | undefined): boolean => standing === "refused" || standing === "withdrawn";
-  return no(treat) || no(share_panel) ? "refused" : "consent";
+  return no(treat) || no(share_panel) || overview.consent.offline_visit ? "refused" : "consent";
 }
 
 class Journey {

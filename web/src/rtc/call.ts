@@ -129,6 +129,16 @@ export class Call {
   startRecording = (): Promise<Ack> => this.session.act("recording.start");
   stopRecording = (reason?: string): Promise<Ack> => this.session.act("recording.stop", reason ? { reason } : {});
   withdraw = (purposes: Purpose[], reason?: string): Promise<Ack> => this.session.act("consent.withdraw", { purposes, ...(reason ? { reason } : {}) });
+  pausePrivacy = (): Promise<Ack> => this.session.act("privacy.pause");
+  resumePrivacy = (): Promise<Ack> => this.session.act("privacy.resume");
+  requestExam = (): Promise<Ack> => this.session.act("exam.request");
+  answerExam = (agrees: boolean): Promise<Ack> => this.session.act("exam.answer", { agrees });
+  endExam = (): Promise<Ack> => this.session.act("exam.end");
+  declare = (display_name: string, kind: string, on_camera: boolean, agrees: boolean | null): Promise<Ack<{ seat: string }>> =>
+    this.session.act("person.declare", { display_name, kind, on_camera, ...(agrees === null ? {} : { agrees }) });
+  answerFor = (seat: string, agrees: boolean): Promise<Ack> => this.session.act("person.answer", { seat, agrees });
+  personGone = (seat: string): Promise<Ack> => this.session.act("person.gone", { seat });
+  attest = (seats: string[]): Promise<Ack> => this.session.act("room.attest", { seats });
   invite = (role: Role, display_name: string, relation: string): Promise<Ack<{ seat: string; link: SeatLink }>> =>
     this.session.act("guest.invite", { role, display_name, relation });
 

@@ -20,6 +20,12 @@ export interface AdmittedTold {
   snapshot: SnapshotView;
 }
 
+export interface AskedTold {
+  type: "asked";
+  what: "privacy_resume";
+  by: string;
+}
+
 export interface Chat {
   op: string;
   text: string;
@@ -79,9 +85,28 @@ export interface EndedTold {
   reason: string;
 }
 
+export interface ExamAnswer {
+  op: string;
+  agrees: boolean;
+}
+
+export interface ExamEnd {
+  op: string;
+}
+
+export interface ExamRequest {
+  op: string;
+}
+
+export interface ExamView {
+  state: "asked" | "on" | "closing";
+  seat: string;
+  since: string;
+}
+
 export interface GuestInvite {
   op: string;
-  role: "family" | "interpreter" | "guardian";
+  role: "family" | "interpreter" | "guardian" | "observer";
   display_name: string;
   relation: string;
 }
@@ -128,10 +153,56 @@ export interface NoticeTold {
   code: string;
 }
 
+export interface PauseView {
+  seat: string;
+  role: string;
+  since: string;
+}
+
+export interface PersonAnswer {
+  op: string;
+  seat: string;
+  agrees: boolean;
+}
+
+export interface PersonDeclare {
+  op: string;
+  display_name: string;
+  kind: "doctor" | "nurse" | "student" | "technician" | "family" | "other";
+  on_camera?: boolean;
+  agrees?: boolean;
+}
+
+export interface PersonGone {
+  op: string;
+  seat: string;
+}
+
 export interface PoolTold {
   type: "pool";
   audio: number;
   video: number;
+}
+
+export interface PrivacyPause {
+  op: string;
+}
+
+export interface PrivacyResume {
+  op: string;
+}
+
+export interface PrivacyTold {
+  epoch: string;
+  seq: number;
+  type: "privacy";
+  privacy: PrivacyView;
+}
+
+export interface PrivacyView {
+  pauses?: PauseView[];
+  exam?: ExamView;
+  exam_declined?: boolean;
 }
 
 export interface QualityTold {
@@ -201,6 +272,11 @@ export interface ResumePoint {
   seq: number;
 }
 
+export interface RoomAttest {
+  op: string;
+  seats: string[];
+}
+
 export interface SeatTold {
   epoch: string;
   seq: number;
@@ -222,6 +298,8 @@ export interface SeatView {
   recorded: boolean;
   quality?: "good" | "fair" | "poor" | "lost";
   waiting_since?: string;
+  declared_by?: string;
+  kind?: string;
 }
 
 export interface ShownVideo {
@@ -254,6 +332,7 @@ export interface SnapshotView {
   server_time: string;
   queue?: QueueView;
   refused?: string[];
+  privacy?: PrivacyView;
 }
 
 export interface SpeakerTold {
@@ -301,6 +380,7 @@ export type RoomTold =
   | ConsultTold
   | RecordingTold
   | ConsentTold
+  | PrivacyTold
   | ChatTold
   | EndedTold;
 
@@ -314,6 +394,7 @@ export type DirectTold =
   | ReplacedTold
   | RemovedTold
   | VideoLimitedTold
+  | AskedTold
   | NoticeTold
   | AdmissionTold;
 
@@ -343,6 +424,15 @@ export interface ClientEvents {
   "recording.stop": RecordingStop;
   "consent.withdraw": ConsentWithdraw;
   "guest.invite": GuestInvite;
+  "privacy.pause": PrivacyPause;
+  "privacy.resume": PrivacyResume;
+  "exam.request": ExamRequest;
+  "exam.answer": ExamAnswer;
+  "exam.end": ExamEnd;
+  "person.declare": PersonDeclare;
+  "person.answer": PersonAnswer;
+  "person.gone": PersonGone;
+  "room.attest": RoomAttest;
   "stats": Stats;
 }
 
@@ -362,5 +452,14 @@ export interface ClientAcks {
   "recording.stop": Ack;
   "consent.withdraw": Ack;
   "guest.invite": Ack<{ seat: string; link: { url: string; qr_svg: string; expires_at: string; code?: string } }>;
+  "privacy.pause": Ack;
+  "privacy.resume": Ack;
+  "exam.request": Ack;
+  "exam.answer": Ack;
+  "exam.end": Ack;
+  "person.declare": Ack<{ seat: string }>;
+  "person.answer": Ack;
+  "person.gone": Ack;
+  "room.attest": Ack;
   "stats": Ack;
 }

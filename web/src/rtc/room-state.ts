@@ -1,6 +1,6 @@
 /** What a page knows of its room: a pure function of a snapshot and the events after it. */
 import type {
-  ChatMessage, DirectEvent, Me, QualityLevel, QueuePlace, RecordingView, RoomEvent, SeatView, Snapshot,
+  ChatMessage, DirectEvent, Me, PrivacyView, QualityLevel, QueuePlace, RecordingView, RoomEvent, SeatView, Snapshot,
 } from "../shared/protocol";
 
 export interface Quality {
@@ -23,6 +23,9 @@ export interface RoomState {
   readonly refused: readonly string[];
   readonly qualities: Readonly<Record<string, Quality>>;
   readonly videoLimited: boolean;
+  readonly privacy: PrivacyView;
+  /** The seat that asks me to end my privacy pause. */
+  readonly askedBy: string | null;
   /** Codes of the latest notices, newest last, at most 20. */
   readonly notices: readonly { id: number; code: string }[];
   readonly endedReason: string | null;
@@ -47,6 +50,8 @@ export function fromSnapshot(snapshot: Snapshot, former: RoomState | null, nowMs
     refused: snapshot.refused ?? [],
     qualities: former?.qualities ?? {},
     videoLimited: former?.videoLimited ?? false,
+    privacy: snapshot.privacy ?? {},
+    askedBy: null,
     notices: former?.notices ?? [],
     endedReason: null,
     skew: Number.isNaN(served) ? 0 : served - nowMs,
@@ -66,6 +71,8 @@ export function applyRoom(state: RoomState, event: RoomEvent): RoomState {
       if (!seat) return state;
       return { ...state, seats: { ...state.seats, [seat.id]: { ...seat, consent: { ...seat.consent, ...event.standing } } } };
     }
+    case "privacy":
+      return { ...state, privacy: event.privacy, askedBy: event.privacy.pauses?.some((one) => one.seat === state.me.seat) ? state.askedBy : null };
     case "chat":
       if (state.chat.some((message) => message.id === event.message.id)) return state;
       return { ...state, chat: [...state.chat, event.message].slice(-MAX_CHAT) };
@@ -93,6 +100,8 @@ export function applyDirect(state: RoomState, event: DirectEvent): RoomState {
       return { ...state, refused: event.reasons };
     case "video_limited":
       return { ...state, videoLimited: event.on };
+    case "asked":
+      return { ...state, askedBy: event.by };
     case "notice": {
       const id = (state.notices.at(-1)?.id ?? 0) + 1;
       return { ...state, notices: [...state.notices, { id, code: event.code }].slice(-MAX_NOTICES) };
@@ -112,6 +121,6 @@ export const shows = (seat: SeatView, source: "camera" | "screen"): boolean => s
 export function others(state: RoomState): SeatView[] {
   const rank: Record<string, number> = { attending: 0, inviting: 1, chair: 2, expert: 3, nurse: 4, patient: 5 };
   return Object.values(state.seats)
-    .filter((seat) => seat.id !== state.me.seat && seat.state === "admitted")
+    .filter((seat) => seat.id !== state.me.seat && seat.state === "admitted" && seat.role !== "declared") // no picture of their own
     .sort((a, b) => (rank[a.role] ?? 9) - (rank[b.role] ?? 9) || (a.id < b.id ? -1 : 1));
 }

@@ -3,6 +3,7 @@
 export type Locale = "zh" | "en";
 export type Role =
   | "patient" | "guardian" | "family" | "interpreter"
+  | "observer" | "declared"
   | "attending" | "inviting" | "expert" | "chair" | "nurse";
 export type Source = "mic" | "camera" | "screen";
 export type SeatState = "expected" | "waiting" | "admitted" | "left" | "removed";
@@ -45,7 +46,7 @@ export interface SeatOverview {
   fee_cents: number;
   identity_confirmed: boolean;
   device_checked: boolean;
-  consent: { complete: boolean; standing: Partial<Record<Purpose, Standing>>; again?: string[] };
+  consent: { complete: boolean; standing: Partial<Record<Purpose, Standing>>; again?: string[]; offline_visit?: boolean };
   csrf: string;
   server_time: string;
 }
@@ -154,6 +155,16 @@ export interface SeatView {
   consent: Partial<Record<Purpose, Standing>>;
   recorded: boolean;
   waiting_since?: string | null;
+  /** The seat at whose side a person of role "declared" is, and what they are. */
+  declared_by?: string | null;
+  kind?: string | null;
+}
+
+/** Privacy pauses in force and the exam view, asked for or on. */
+export interface PrivacyView {
+  pauses?: { seat: string; role: string; since: string }[];
+  exam?: { state: "asked" | "on" | "closing"; seat: string; since: string } | null;
+  exam_declined?: boolean;
 }
 
 export interface RecordingView {
@@ -181,6 +192,7 @@ export interface Snapshot {
   server_time: string;
   queue?: QueuePlace | null;
   refused?: string[];
+  privacy?: PrivacyView | null;
 }
 
 export type RoomEvent = { epoch: string; seq: number } & (
@@ -188,6 +200,7 @@ export type RoomEvent = { epoch: string; seq: number } & (
   | { type: "consult"; status: ConsultStatus }
   | { type: "recording"; recording: RecordingView | null }
   | { type: "consent"; seat: string; standing: Partial<Record<Purpose, Standing>> }
+  | { type: "privacy"; privacy: PrivacyView }
   | { type: "chat"; message: ChatMessage }
   | { type: "ended"; reason: string }
 );
@@ -208,6 +221,7 @@ export type DirectEvent =
   | { type: "removed"; reason: string }
   | { type: "video_limited"; on: boolean }
   | { type: "admission"; allowed: boolean; reasons: string[] }
+  | { type: "asked"; what: string; by: string }
   | { type: "notice"; code: string };
 
 export interface AckError { ok: false; code: string; reasons?: string[]; seats?: string[]; field?: string }
