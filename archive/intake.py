@@ -103,9 +103,11 @@ async def _keep(
 async def _classes(tx: ArchiveTransaction, consult: Consult) -> list[str]:
     """What there is to keep of this consult beside its recordings."""
     classes = []
-    if consult.opened_at is not None or await tx.follow_up_evidence.find(consult_id=consult.id):
+    proofs = await tx.follow_up_evidence.find(consult_id=consult.id)
+    if consult.opened_at is not None or proofs or await tx.triage_notes.find(consult_id=consult.id):
         classes.append(EMR)
-    if await tx.chat_messages.find(consult_id=consult.id):
+    said = await tx.chat_messages.find(consult_id=consult.id) or await tx.waiting_messages.find(consult_id=consult.id)
+    if said:
         classes.append(PROCESS_TEXT)
     if await tx.consent_records.find(consult_id=consult.id):
         classes.append(CONSENT)

@@ -253,7 +253,7 @@ async def _erase(tx: ArchiveTransaction, record: RetainedRecord) -> Mapping[str,
     """Remove the rows of a text class. A recording's rows stay: digests without content are evidence."""
     tables: dict[str, tuple[tuple[str, Repository[Any]], ...]] = {
         PROCESS_AV: (),
-        PROCESS_TEXT: (("chat_messages", tx.chat_messages),),
+        PROCESS_TEXT: (("chat_messages", tx.chat_messages), ("waiting_messages", tx.waiting_messages)),
         CONSENT: (("consent_records", tx.consent_records),),
         EMR: (
             ("visit_notes", tx.visit_notes),
@@ -261,6 +261,7 @@ async def _erase(tx: ArchiveTransaction, record: RetainedRecord) -> Mapping[str,
             ("cases", tx.cases),
             ("opinions", tx.opinions),
             ("decision_notes", tx.decision_notes),
+            ("triage_notes", tx.triage_notes),
         ),
     }
     removed: dict[str, int] = {}

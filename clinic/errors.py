@@ -57,3 +57,63 @@ class SeatClosed(ClinicError):
     """The doctor removed this seat; it does not open again."""
 
     code = "visit.removed"
+
+
+class SlotClosed(ClinicError):
+    """These hours take no further booking."""
+
+    code = "slot.closed"
+
+
+class SlotFull(ClinicError):
+    """Every place is taken (or over)."""
+
+    code = "slot.full"
+
+
+class DoctorBusy(ClinicError):
+    """The doctor has something else at that time; `detail` says whether hours or a visit."""
+
+    code = "slot.doctor_busy"
+
+
+class NotWaiting(ClinicError):
+    """Nobody waits there."""
+
+    code = "waiting.nobody"
+
+
+class WasWaiting(ClinicError):
+    """The patient waits, or has waited: whoever did not come, it was not them (HZ-14)."""
+
+    code = "absence.patient_waited"
+
+
+class WasPresent(ClinicError):
+    """The doctor was in the room at the time (HZ-14)."""
+
+    code = "absence.doctor_was_there"
+
+
+class TooEarly(ClinicError):
+    """An absence is recorded only after the set time (HZ-14)."""
+
+    code = "absence.too_early"
+
+
+class NobodyMissed(ClinicError):
+    """No patient waited for the doctor (HZ-14)."""
+
+    code = "absence.nobody_waited"
+
+
+class NoticeClosed(ClinicError):
+    """The message has no content any more: dropped, or handed over and erased."""
+
+    code = "notice.closed"
+
+
+class NoAddress(ClinicError):
+    """Nowhere to send the message to."""
+
+    code = "notice.no_address"

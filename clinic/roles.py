@@ -48,6 +48,13 @@ class Action(StrEnum):
     PUBLISH_TEMPLATE = "publish_template"
     READ_AUDIT = "read_audit"
     ADMINISTER = "administer"
+    OPEN_SLOTS = "open_slots"
+    NOTIFY = "notify"
+    TRIAGE = "triage"
+    TELL_WAITING = "tell_waiting"
+    REASSIGN = "reassign"
+    MARK_ABSENT = "mark_absent"
+    SEE_QUEUE = "see_queue"
 
 
 class Reach(StrEnum):
@@ -120,11 +127,19 @@ approve_disposal    -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -
 publish_template    -   -   -   -   -   -   -   -   -   -   Y   -   -   -   Y
 read_audit          O   O   -   -   -   -   -   -   -   Y   Y   A   Y   Y   -
 administer          -   -   -   -   -   -   -   -   -   -   -   -   -   Y   Y
+open_slots          -   -   -   -   Y   Y   -   -   Y   -   -   -   -   Y   Y
+notify              -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   Y
+triage              -   -   -   -   -   -   -   -   Y   -   -   -   -   -   -
+tell_waiting        -   -   -   -   Y   Y   -   Y   Y   -   -   -   -   -   -
+reassign            -   -   -   -   -   -   -   -   Y   -   -   -   -   -   Y
+mark_absent         -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -
+see_queue           -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -
 """
 
 VISIT_ROLES = CLINICIANS | GUESTS | {Role.PATIENT}  # held by a seat in one consult; the others by an account
 DESK_ACTIONS = frozenset(
     {Action.BOOK, Action.ADD_EVIDENCE, Action.INVITE_GUEST, Action.WITHDRAW_CONSENT}
+    | {Action.NOTIFY, Action.TRIAGE, Action.TELL_WAITING, Action.REASSIGN, Action.MARK_ABSENT}
 )  # nurses, no seat
 
 

@@ -1,11 +1,19 @@
 """The rows this package reads and writes, as one Protocol the store satisfies."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from audit.transaction import Repository, Transaction
 from clinic.consult import ChatMessage, Consult, FollowUpEvidence, Seat, VisitNote
 from clinic.panel import Case, DecisionNote, Invitation, Opinion
 from clinic.people import Institution, Patient, Staff
+
+if TYPE_CHECKING:  # these rows live beside the acts that write them
+    from clinic.absence import Absence
+    from clinic.notices import Notice
+    from clinic.places import DoctorBook, Slot, SlotPlace
+    from clinic.queueing import WaitingPlace
+    from clinic.telling import WaitingMessage
+    from clinic.triage import TriageNote
 
 
 class ClinicTransaction(Transaction, Protocol):
@@ -21,3 +29,11 @@ class ClinicTransaction(Transaction, Protocol):
     invitations: Repository[Invitation]
     opinions: Repository[Opinion]
     decision_notes: Repository[DecisionNote]
+    slots: "Repository[Slot]"
+    slot_places: "Repository[SlotPlace]"
+    doctor_books: "Repository[DoctorBook]"
+    waiting_places: "Repository[WaitingPlace]"
+    waiting_messages: "Repository[WaitingMessage]"
+    triage_notes: "Repository[TriageNote]"
+    notices: "Repository[Notice]"
+    absences: "Repository[Absence]"

@@ -16,6 +16,8 @@ log = logs.get("chores")
 
 _CHECKPOINT_POLL = 5.0
 _INTAKE_SECONDS = 60.0
+_REMINDER_SECONDS = 30.0
+_OUTBOX_SECONDS = 5.0
 
 
 async def institutions(db: Database[StoreTransaction]) -> list[str]:
@@ -68,9 +70,19 @@ def of(services: Services) -> list[Job]:
         for institution_id in await institutions(services.db):
             await finish_purges(services, institution_id)
 
+    async def remind() -> None:
+        for institution_id in await institutions(services.db):
+            await services.outbox.remind(institution_id, services.clock())
+        await services.outbox.erase_over()
+
+    async def deliver() -> None:
+        await services.outbox.deliver_due(services.clock())
+
     return [
         Job("checkpoint", min(_CHECKPOINT_POLL, settings.checkpoint_seconds), checkpoint, at_once=True),
         Job("sweep", settings.sweep_seconds, sweep, at_once=True),
+        Job("reminders", _REMINDER_SECONDS, remind, at_once=True),
+        Job("outbox", _OUTBOX_SECONDS, deliver, at_once=True),
         Job("sessions", settings.sweep_seconds, expire),
         Job("archive-intake", _INTAKE_SECONDS, archive_intake, at_once=True),
         Job("retention", settings.retention_hours * 3600, due, at_once=True),

@@ -11,6 +11,7 @@ from huizhen.auth.links import LinkDoor
 from huizhen.auth.staff import StaffDoor
 from huizhen.health import Health
 from huizhen.metrics import Metrics
+from huizhen.outbox import Outbox
 from huizhen.settings import Settings
 from huizhen.store.checkpoints import Checkpointer
 from huizhen.store.tables import StoreTransaction
@@ -37,4 +38,5 @@ class Services:
     health: Health
     checkpoints: Checkpointer
     playback: Playback
+    outbox: Outbox
     base_url: Callable[[], str]  # what links begin with

@@ -27,6 +27,7 @@ from huizhen.health import Health
 from huizhen.jobs import Jobs
 from huizhen.metrics import Live as LiveFigures
 from huizhen.metrics import LiveCounters, Metrics
+from huizhen.outbox import Outbox, OutboxNotifier, SealedEnvelope
 from huizhen.recording_rules import gate_of, stamp_of
 from huizhen.services import Services
 from huizhen.settings import Settings
@@ -175,6 +176,7 @@ def _assemble(
         health=_health(settings, metrics, database, media),
         checkpoints=checkpoints,
         playback=Playback(database, database.keys, blobs),
+        outbox=Outbox(database, OutboxNotifier(), SealedEnvelope.in_folder(settings.keys_path)),
         base_url=address,
     )
     metrics.watch(lambda: figures(live, recorder))

@@ -109,6 +109,10 @@ class MediaMute(Message):
     muted: bool
 
 
+class Ready(Mutation):
+    ready: bool
+
+
 class Hand(Message):
     raised: bool
 
@@ -162,6 +166,7 @@ EVENTS: dict[str, type[Message]] = {
     "media.view": MediaView,
     "media.mute": MediaMute,
     "hand": Hand,
+    "ready": Ready,
     "chat": Chat,
     "recording.start": RecordingStart,
     "recording.stop": RecordingStop,

@@ -23,6 +23,7 @@ from signaling.presence import Presence
 from signaling.room_log import RoomEvent, RoomLog
 
 if TYPE_CHECKING:
+    from clinic.telling import WaitingMessage
     from signaling.views import QueueView, RecordingView, SeatView
 
 CHAT_KEPT = 200  # messages in a snapshot
@@ -35,6 +36,8 @@ class Person:
     publishing: set[Source] = field(default_factory=set)
     muted: set[Source] = field(default_factory=set)
     hand: bool = False
+    ready: bool = False  # in the waiting room: knocked, and there
+    knocked: bool = False
     quality: Level | None = None
     quality_noted: Level | None = None  # last level on the trail
     quality_noted_at: datetime | None = None
@@ -86,6 +89,7 @@ class LiveRoom:
     told: "dict[str, SeatView]" = field(default_factory=dict)  # each seat as last announced
     told_status: ConsultStatus | None = None
     told_recording: "RecordingView | None" = None
+    words: "list[WaitingMessage]" = field(default_factory=list)  # what the waiting were told last
     barred: set[str] = field(default_factory=set)  # put out while the commit is being retried; devices for good
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -18,6 +18,7 @@ from signaling.views import (
     SourceName,
     StandingView,
     View,
+    WordsView,
 )
 
 
@@ -112,6 +113,10 @@ class VideoLimitedTold(View):
     on: bool
 
 
+class WordsTold(WordsView):
+    type: Literal["waiting_words"]
+
+
 class NoticeTold(View):
     type: Literal["notice"]
     code: str
@@ -130,6 +135,7 @@ DirectTold = Annotated[
     | ReplacedTold
     | RemovedTold
     | VideoLimitedTold
+    | WordsTold
     | NoticeTold,
     Field(discriminator="type"),
 ]

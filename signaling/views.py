@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from clinic.consult import ChatMessage, Consult, SeatState
 from clinic.roles import Action, permits
+from clinic.telling import WaitingMessage
 from consent.records import Purpose
 from consent.standing import Standing, required_purposes, standing
 from recording.records import RecordingState
@@ -55,6 +56,7 @@ class SeatView(View):
     recorded: bool
     quality: LevelName | None = None
     waiting_since: AwareDatetime | None = None
+    ready: bool = False
 
 
 class RecordingView(View):
@@ -91,6 +93,17 @@ class QueueView(View):
     position: int = Field(description="1 = next")
     ahead: int
     estimate_minutes: int
+    low_minutes: int = 0
+    high_minutes: int = 0
+    late_minutes: int = 0
+    near: bool = False
+    doctor_here: bool = False
+
+
+class WordsView(View):
+    id: str
+    text: str
+    said_at: AwareDatetime
 
 
 class SnapshotView(View):
@@ -104,6 +117,7 @@ class SnapshotView(View):
     speaker: str | None
     server_time: AwareDatetime
     queue: QueueView | None = None
+    words: list[WordsView] = Field(default_factory=list)
 
 
 def plain(view: View) -> dict[str, Any]:
@@ -148,6 +162,7 @@ def seat_view(room: LiveRoom, seat_id: str) -> SeatView:
         recorded=active and permitted and seat_id in room.in_call,
         quality=person.quality.value if person.quality is not None else None,
         waiting_since=seat.waiting_since if seat.state is SeatState.WAITING else None,
+        ready=person.ready and seat.state is SeatState.WAITING,
     )
 
 
@@ -204,6 +219,10 @@ def chat_view(message: ChatMessage) -> ChatView:
     return ChatView(id=message.id, seat=message.seat_id, text=message.text, sent_at=message.sent_at)
 
 
+def words_view(message: WaitingMessage) -> WordsView:
+    return WordsView(id=message.id, text=message.text, said_at=message.said_at)
+
+
 def me_view(room: LiveRoom, seat_id: str) -> MeView:
     role = room.seats[seat_id].role
     return MeView(
@@ -228,6 +247,7 @@ def snapshot(room: LiveRoom, seat_id: str, now: datetime) -> SnapshotView:
         speaker=room.speaker if admitted else None,
         server_time=now,
         queue=None if admitted else room.person(seat_id).queue,
+        words=[] if admitted else [words_view(message) for message in room.words],
     )
 
 

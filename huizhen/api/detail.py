@@ -135,7 +135,7 @@ async def consult_detail(
     chart = await _chart(tx, consult, reader, records)
     if chart is None and reader.staff.institution_id != consult.institution_id:
         row, seats = _without_names(row, seats)
-    mine = next((seat.id for seat in seats if seat.person_id == reader.staff.id), None)
+    mine = access.held_by(seats, reader.staff.id)
     detail = ConsultDetail(
         **(row.model_dump() | {"patient": PatientDetail(**row.patient.model_dump())}),
         evidence=[],
@@ -147,7 +147,7 @@ async def consult_detail(
         timeline=await _timeline(tx, events, seats),
         fee_cents=consult.fee_cents,
         institution=names[consult.institution_id],
-        my_seat=mine,
+        my_seat=mine.id if mine is not None else None,
     )
     return detail if chart is None else detail.model_copy(update=await _chart_fields(tx, chart, row))
 

@@ -88,4 +88,6 @@ CHECKS: Mapping[Own, Check] = {
     Own.ACCESS: _of_house("access_grants", "access"),
     Own.HOLD: _of_house("legal_holds", "hold"),
     Own.DISPOSAL: _of_house("disposals", "disposal"),
+    Own.SLOT: _of_house("slots", "slot"),
+    Own.NOTICE: _of_house("notices", "notice"),
 }

@@ -46,6 +46,8 @@ class Own(StrEnum):
     ACCESS = "access"
     HOLD = "hold"
     DISPOSAL = "disposal"
+    SLOT = "slot"
+    NOTICE = "notice"
     DIRECTORY = "directory"  # names of institutions and their experts are open to all staff
 
 

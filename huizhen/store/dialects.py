@@ -148,11 +148,19 @@ def guard_statements(backend: str, log: Sequence[str], rows: Sequence[str]) -> l
     statements = [] if backend == "sqlite" else [_POSTGRES_REFUSE]
     for table in log:
         statements += [*make(table, "UPDATE", ""), *make(table, "DELETE", "")]
+    statements += row_guard_statements(backend, rows)
+    shrinks = "NEW.size < OLD.size OR NEW.origin <> OLD.origin OR NEW.institution_id <> OLD.institution_id"
+    return [*statements, *make("audit_logs", "UPDATE", shrinks), *make("audit_logs", "DELETE", "")]
+
+
+def row_guard_statements(backend: str, rows: Sequence[str]) -> list[str]:
+    """The guards of append-only rows alone: what a migration that adds such a table installs."""
+    make = _sqlite_guard if backend == "sqlite" else _postgres_guard
+    statements: list[str] = []
     for table in rows:
         unannounced = f"NOT EXISTS (SELECT 1 FROM removals WHERE table_name = '{table}' AND row_id = OLD.id)"  # noqa: S608
         statements += [*make(table, "UPDATE", ""), *make(table, "DELETE", unannounced)]
-    shrinks = "NEW.size < OLD.size OR NEW.origin <> OLD.origin OR NEW.institution_id <> OLD.institution_id"
-    return [*statements, *make("audit_logs", "UPDATE", shrinks), *make("audit_logs", "DELETE", "")]
+    return statements
 
 
 def _sqlite_guard(table: str, verb: str, condition: str) -> list[str]:
@@ -185,4 +193,9 @@ def _postgres_guard(table: str, verb: str, condition: str) -> list[str]:
 
 def install_guards(connection: Connection, log: Sequence[str], rows: Sequence[str]) -> None:
     for statement in guard_statements(connection.dialect.name, log, rows):
+        connection.exec_driver_sql(statement)
+
+
+def install_row_guards(connection: Connection, rows: Sequence[str]) -> None:
+    for statement in row_guard_statements(connection.dialect.name, rows):
         connection.exec_driver_sql(statement)

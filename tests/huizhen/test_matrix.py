@@ -1,13 +1,19 @@
 """Every route for every role, in the own and in another institution: answered as the table says."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+from clinic import slots
+from clinic.actor import Actor
+from clinic.consult import ConsultKind
+from clinic.notices import Channel, NoticeKind
 from clinic.people import Role
 from clinic.roles import permits
 from huizhen.api.route import Door, Own, Route
 from huizhen.api.table import ROUTES
-from tests.huizhen.world import ROLES, Browser, World, operation
+from huizhen.outbox import Addressed
+from tests.huizhen.world import CARDIOLOGY, ROLES, Booked, Browser, World, operation
 
 # what a resource check lets through answers as these; 404 would mean "not yours"
 _REACHED = frozenset(range(200, 600)) - {401, 404, 500}
@@ -33,8 +39,22 @@ async def _ids(world: World) -> dict[str, str]:
         "staff": house.staff[Role.NURSE].id,
         "institution": house.institution.id,
         "invitation": uuid4().hex,
+        **await _waiting(world, booked),
         **kept,
     }
+
+
+async def _waiting(world: World, booked: Booked) -> dict[str, str]:
+    """Opened hours, and a message to a patient."""
+    nurse = Actor.staff(world.houses["city"].staff[Role.NURSE])
+    doctor = world.houses["city"].staff[Role.ATTENDING].id
+    async with world.db.begin() as tx:
+        new = slots.NewSlot(doctor, CARDIOLOGY, ConsultKind.FOLLOW_UP, tx.now + timedelta(days=1), 60, 4)
+        slot = await slots.open_slot(tx, new, nurse)
+        letter = Addressed(NoticeKind.INVITATION, "matrix", Channel.SMS, "zh")
+        notice = await world.parts.services.outbox.queue(tx, booked.consult, letter, nurse)
+    assert notice is not None
+    return {"slot": slot.id, "notice": notice.id}
 
 
 async def _ask(browser: Browser, route: Route[Any], ids: dict[str, str]) -> tuple[int, Any]:

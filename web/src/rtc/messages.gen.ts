@@ -142,6 +142,11 @@ export interface QueueTold {
   position: number;
   ahead: number;
   estimate_minutes: number;
+  low_minutes?: number;
+  high_minutes?: number;
+  late_minutes?: number;
+  near?: boolean;
+  doctor_here?: boolean;
   type: "queue";
 }
 
@@ -149,6 +154,16 @@ export interface QueueView {
   position: number;
   ahead: number;
   estimate_minutes: number;
+  low_minutes?: number;
+  high_minutes?: number;
+  late_minutes?: number;
+  near?: boolean;
+  doctor_here?: boolean;
+}
+
+export interface Ready {
+  op: string;
+  ready: boolean;
 }
 
 export interface RecordingStart {
@@ -216,6 +231,7 @@ export interface SeatView {
   recorded: boolean;
   quality?: "good" | "fair" | "poor" | "lost";
   waiting_since?: string;
+  ready?: boolean;
 }
 
 export interface ShownVideo {
@@ -247,6 +263,7 @@ export interface SnapshotView {
   speaker: string | null;
   server_time: string;
   queue?: QueueView;
+  words?: WordsView[];
 }
 
 export interface SpeakerTold {
@@ -281,6 +298,19 @@ export interface VideoLimitedTold {
   on: boolean;
 }
 
+export interface WordsTold {
+  id: string;
+  text: string;
+  said_at: string;
+  type: "waiting_words";
+}
+
+export interface WordsView {
+  id: string;
+  text: string;
+  said_at: string;
+}
+
 export type RoomTold =
   | SeatTold
   | ConsultTold
@@ -299,6 +329,7 @@ export type DirectTold =
   | ReplacedTold
   | RemovedTold
   | VideoLimitedTold
+  | WordsTold
   | NoticeTold;
 
 export interface Refusal {
@@ -322,6 +353,7 @@ export interface ClientEvents {
   "media.view": MediaView;
   "media.mute": MediaMute;
   "hand": Hand;
+  "ready": Ready;
   "chat": Chat;
   "recording.start": RecordingStart;
   "recording.stop": RecordingStop;
@@ -341,6 +373,7 @@ export interface ClientAcks {
   "media.view": Ack;
   "media.mute": Ack;
   "hand": Ack;
+  "ready": Ack;
   "chat": Ack<{ id: string }>;
   "recording.start": Ack;
   "recording.stop": Ack;

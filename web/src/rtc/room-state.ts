@@ -1,6 +1,6 @@
 /** What a page knows of its room: a pure function of a snapshot and the events after it. */
 import type {
-  ChatMessage, DirectEvent, Me, QualityLevel, QueuePlace, RecordingView, RoomEvent, SeatView, Snapshot,
+  ChatMessage, DirectEvent, Me, QualityLevel, QueuePlace, RecordingView, RoomEvent, SeatView, Snapshot, WaitingWords,
 } from "../shared/protocol";
 
 export interface Quality {
@@ -19,6 +19,8 @@ export interface RoomState {
   readonly chat: readonly ChatMessage[];
   readonly speaker: string | null;
   readonly queue: QueuePlace | null;
+  /** What the waiting were told last, newest last. */
+  readonly words: readonly WaitingWords[];
   readonly qualities: Readonly<Record<string, Quality>>;
   readonly videoLimited: boolean;
   /** Codes of the latest notices, newest last, at most 20. */
@@ -30,6 +32,7 @@ export interface RoomState {
 
 const MAX_CHAT = 500;
 const MAX_NOTICES = 20;
+const MAX_WORDS = 5;
 
 /** `former` keeps what a snapshot does not carry: queue place, qualities, notices. */
 export function fromSnapshot(snapshot: Snapshot, former: RoomState | null, nowMs: number): RoomState {
@@ -42,6 +45,7 @@ export function fromSnapshot(snapshot: Snapshot, former: RoomState | null, nowMs
     chat: snapshot.chat.slice(-MAX_CHAT),
     speaker: snapshot.speaker,
     queue: snapshot.queue ?? former?.queue ?? null,
+    words: snapshot.words ?? former?.words ?? [],
     qualities: former?.qualities ?? {},
     videoLimited: former?.videoLimited ?? false,
     notices: former?.notices ?? [],
@@ -73,6 +77,10 @@ export function applyRoom(state: RoomState, event: RoomEvent): RoomState {
   }
 }
 
+function queueOf({ type: _type, ...place }: { type: "queue" } & QueuePlace): QueuePlace {
+  return place;
+}
+
 export function applyDirect(state: RoomState, event: DirectEvent): RoomState {
   switch (event.type) {
     case "speaker":
@@ -85,7 +93,10 @@ export function applyDirect(state: RoomState, event: DirectEvent): RoomState {
       return { ...state, qualities: { ...state.qualities, [event.seat]: quality } };
     }
     case "queue":
-      return { ...state, queue: { position: event.position, ahead: event.ahead, estimate_minutes: event.estimate_minutes } };
+      return { ...state, queue: queueOf(event) };
+    case "waiting_words":
+      if (state.words.some((one) => one.id === event.id)) return state;
+      return { ...state, words: [...state.words, { id: event.id, text: event.text, said_at: event.said_at }].slice(-MAX_WORDS) };
     case "video_limited":
       return { ...state, videoLimited: event.on };
     case "notice": {

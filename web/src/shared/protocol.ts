@@ -123,6 +123,7 @@ export interface SeatView {
   consent: Partial<Record<Purpose, Standing>>;
   recorded: boolean;
   waiting_since?: string | null;
+  ready?: boolean;
 }
 
 export interface RecordingView {
@@ -134,7 +135,12 @@ export interface RecordingView {
 }
 
 export interface ChatMessage { id: string; seat: string; text: string; sent_at: string }
-export interface QueuePlace { position: number; ahead: number; estimate_minutes: number | null }
+export interface QueuePlace {
+  position: number; ahead: number; estimate_minutes: number | null;
+  low_minutes?: number; high_minutes?: number; late_minutes?: number; near?: boolean; doctor_here?: boolean;
+}
+/** A line from the doctor or the nurse to those who wait. */
+export interface WaitingWords { id: string; text: string; said_at: string }
 
 export interface Me { seat: string; role: Role; may: string[]; publish: Source[] }
 
@@ -149,6 +155,7 @@ export interface Snapshot {
   speaker: string | null;
   server_time: string;
   queue?: QueuePlace | null;
+  words?: WaitingWords[];
 }
 
 export type RoomEvent = { epoch: string; seq: number } & (
@@ -171,6 +178,7 @@ export type DirectEvent =
       rtt_ms?: number | null; loss_up?: number | null; loss_down?: number | null;
     }
   | ({ type: "queue" } & QueuePlace)
+  | ({ type: "waiting_words" } & WaitingWords)
   | { type: "admitted"; snapshot: Snapshot }
   | { type: "replaced" }
   | { type: "removed"; reason: string }
