@@ -8,17 +8,19 @@ import consultEn from "@/locales/en/consult.json";
 import consoleEn from "@/locales/en/console.json";
 import eventsEn from "@/locales/en/events.json";
 import sharedEn from "@/locales/en/shared.json";
+import waitingEn from "@/locales/en/waiting.json";
 import archiveZh from "@/locales/zh/archive.json";
 import consultZh from "@/locales/zh/consult.json";
 import consoleZh from "@/locales/zh/console.json";
 import eventsZh from "@/locales/zh/events.json";
 import sharedZh from "@/locales/zh/shared.json";
+import waitingZh from "@/locales/zh/waiting.json";
 import Shell from "./Shell.vue";
 import { router } from "./router";
 
 startI18n({
-  zh: { shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh },
-  en: { shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn },
+  zh: { shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh, waiting: waitingZh },
+  en: { shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn, waiting: waitingEn },
 });
 startReasons();
 createApp(Shell).use(router).mount("#app");

@@ -5,14 +5,16 @@ import { unlock as unlockBell } from "@/rtc/bell";
 import { startElder } from "@/shared/elder";
 import { startI18n } from "@/shared/i18n";
 import { startReasons } from "@/shared/reasons";
+import enLobby from "@/locales/en/lobby.json";
 import enPatient from "@/locales/en/patient.json";
 import enShared from "@/locales/en/shared.json";
+import zhLobby from "@/locales/zh/lobby.json";
 import zhPatient from "@/locales/zh/patient.json";
 import zhShared from "@/locales/zh/shared.json";
 import PatientApp from "./PatientApp.vue";
 import { journey } from "./journey";
 
-startI18n({ zh: { shared: zhShared, patient: zhPatient }, en: { shared: enShared, patient: enPatient } });
+startI18n({ zh: { shared: zhShared, patient: zhPatient, lobby: zhLobby }, en: { shared: enShared, patient: enPatient, lobby: enLobby } });
 startElder();
 startReasons();
 document.addEventListener("pointerdown", unlockBell, { passive: true });
