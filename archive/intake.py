@@ -107,9 +107,11 @@ async def _classes(tx: ArchiveTransaction, consult: Consult) -> list[str]:
         consult.opened_at is not None
         or await tx.follow_up_evidence.find(consult_id=consult.id)
         or await tx.evidence_files.find(consult_id=consult.id)
+        or await tx.triage_notes.find(consult_id=consult.id)
     ):
         classes.append(EMR)
-    if await tx.chat_messages.find(consult_id=consult.id) or await tx.whereabouts.find(consult_id=consult.id):
+    texts = (tx.chat_messages, tx.whereabouts, tx.waiting_messages)
+    if any([await table.find(consult_id=consult.id) for table in texts]):
         classes.append(PROCESS_TEXT)
     if await tx.consent_records.find(consult_id=consult.id):
         classes.append(CONSENT)

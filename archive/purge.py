@@ -287,7 +287,11 @@ async def _erase(tx: ArchiveTransaction, record: RetainedRecord) -> Mapping[str,
     """Remove the rows of a text class. A recording's rows stay: digests without content are evidence."""
     tables: dict[str, tuple[tuple[str, Repository[Any]], ...]] = {
         PROCESS_AV: (),
-        PROCESS_TEXT: (("chat_messages", tx.chat_messages), ("whereabouts", tx.whereabouts)),
+        PROCESS_TEXT: (
+            ("chat_messages", tx.chat_messages),
+            ("whereabouts", tx.whereabouts),
+            ("waiting_messages", tx.waiting_messages),
+        ),
         CONSENT: (
             ("consent_records", tx.consent_records),
             ("consent_attestations", tx.consent_attestations),  # a certificate names the signer
@@ -300,6 +304,7 @@ async def _erase(tx: ArchiveTransaction, record: RetainedRecord) -> Mapping[str,
             ("cases", tx.cases),
             ("opinions", tx.opinions),
             ("decision_notes", tx.decision_notes),
+            ("triage_notes", tx.triage_notes),
         ),
     }
     removed: dict[str, int] = {}

@@ -8,7 +8,7 @@ from audit.events import EventCode
 from audit.transaction import AuditEvent
 from clinic.actor import Actor
 from clinic.calendar import age_on, local_date
-from clinic.consult import Consult, FollowUpEvidence, Seat, VisitNote
+from clinic.consult import Consult, FollowUpEvidence, Seat, SeatState, VisitNote
 from clinic.errors import NotPermitted
 from clinic.glass import BrokenGlass, GlassState
 from clinic.panel import Case, DecisionNote, Opinion
@@ -56,8 +56,13 @@ async def seat_of(tx: ClinicTransaction, actor: Actor, consult: Consult) -> Seat
     if actor.seat_id is not None:
         seat = await tx.seats.get(actor.seat_id)
         return seat if seat.consult_id == consult.id else None
-    seats = await tx.seats.find(consult_id=consult.id, person_id=actor.id)
-    return seats[0] if seats else None
+    return held_by(await tx.seats.find(consult_id=consult.id, person_id=actor.id), actor.id)
+
+
+def held_by(seats: Iterable[Seat], person_id: str) -> Seat | None:
+    """A person's seat: the open one, when they were given another after one was closed (handed over and back)."""
+    own = [seat for seat in seats if seat.person_id == person_id]
+    return next((seat for seat in own if seat.state is not SeatState.REMOVED), own[0] if own else None)
 
 
 async def consult_of(tx: ClinicTransaction, consult_id: str, seat_id: str) -> tuple[Consult, Seat]:

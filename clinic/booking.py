@@ -7,7 +7,7 @@ from uuid import uuid4
 from audit.errors import MissingRow
 from audit.events import EventCode
 from audit.transaction import AuditEvent
-from clinic import checks, evidence_files
+from clinic import checks, evidence_files, line, places
 from clinic.access import authorise
 from clinic.actor import Actor
 from clinic.admission import Admission, Stage, judge, people_facts
@@ -234,7 +234,10 @@ async def cancel(tx: ClinicTransaction, consult_id: str, actor: Actor, outcome_c
     checks.one_of("outcome_code", outcome_code, CANCEL_CODES)
     changed = consult.move(ConsultStatus.CANCELLED, tx.now, outcome_code)
     await tx.consults.save(changed)
+    for seat in await tx.seats.find(consult_id=consult_id, person_id=consult.patient_id):
+        await line.give_up(tx, seat)
     await tx.append(moved(consult, changed, actor))
+    await places.release(tx, consult_id, actor)
     return changed
 
 

@@ -79,3 +79,63 @@ class RoomListChanged(ClinicError):
     """Somebody came or went since the list was read: read it again."""
 
     code = "visit.room_list_changed"
+
+
+class SlotClosed(ClinicError):
+    """These hours take no further booking."""
+
+    code = "slot.closed"
+
+
+class SlotFull(ClinicError):
+    """Every place is taken (or over)."""
+
+    code = "slot.full"
+
+
+class DoctorBusy(ClinicError):
+    """The doctor has something else at that time; `detail` says whether hours or a visit."""
+
+    code = "slot.doctor_busy"
+
+
+class NotWaiting(ClinicError):
+    """Nobody waits there."""
+
+    code = "waiting.nobody"
+
+
+class WasWaiting(ClinicError):
+    """The patient waits, or has waited: whoever did not come, it was not them (HZ-14)."""
+
+    code = "absence.patient_waited"
+
+
+class WasPresent(ClinicError):
+    """The doctor was in the room at the time (HZ-14)."""
+
+    code = "absence.doctor_was_there"
+
+
+class TooEarly(ClinicError):
+    """An absence is recorded only after the set time (HZ-14)."""
+
+    code = "absence.too_early"
+
+
+class NobodyMissed(ClinicError):
+    """No patient waited for the doctor (HZ-14)."""
+
+    code = "absence.nobody_waited"
+
+
+class NoticeClosed(ClinicError):
+    """The message has no content any more: dropped, or handed over and erased."""
+
+    code = "notice.closed"
+
+
+class NoAddress(ClinicError):
+    """Nowhere to send the message to."""
+
+    code = "notice.no_address"

@@ -70,6 +70,13 @@ class Action(StrEnum):
     END_EXAM = "end_exam"
     DECLARE_PERSON = "declare_person"
     ATTEST_ROOM = "attest_room"
+    OPEN_SLOTS = "open_slots"
+    NOTIFY = "notify"
+    TRIAGE = "triage"
+    TELL_WAITING = "tell_waiting"
+    REASSIGN = "reassign"
+    MARK_ABSENT = "mark_absent"
+    SEE_QUEUE = "see_queue"
 
 
 class Reach(StrEnum):
@@ -164,6 +171,13 @@ answer_exam         C   C   -   -   -   -   -   -   -   -   -   -   -   -   -
 end_exam            C   C   -   -   Y   Y   C   C   -   -   -   -   -   -   -
 declare_person      -   -   -   -   Y   Y   C   C   C   -   -   -   -   -   -
 attest_room         -   -   -   -   Y   Y   -   -   -   -   -   -   -   -   -
+open_slots          -   -   -   -   Y   Y   -   -   Y   -   -   -   -   Y   Y
+notify              -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   Y
+triage              -   -   -   -   -   -   -   -   Y   -   -   -   -   -   -
+tell_waiting        -   -   -   -   Y   Y   -   Y   Y   -   -   -   -   -   -
+reassign            -   -   -   -   -   -   -   -   Y   -   -   -   -   -   Y
+mark_absent         -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -
+see_queue           -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -
 """
 # Roles of the room that came later: what they may do, nothing else. A declared person acts through nobody's page.
 _ROOM_ONLY: Mapping[Role, Mapping[Action, Reach]] = {
@@ -211,6 +225,7 @@ DESK_ACTIONS = frozenset(
         Action.WITNESS_CONSENT,
         Action.CORRECT_CONSENT,
     }
+    | {Action.NOTIFY, Action.TRIAGE, Action.TELL_WAITING, Action.REASSIGN, Action.MARK_ABSENT}
 )  # nurses, no seat
 
 

@@ -1,6 +1,6 @@
 """The rows this package reads and writes, as one Protocol the store satisfies."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from audit.transaction import Repository, Transaction
 from clinic.consult import ChatMessage, Consult, FollowUpEvidence, Seat, VisitNote
@@ -17,6 +17,14 @@ from clinic.glass import BrokenGlass
 from clinic.panel import Case, DecisionNote, Invitation, Opinion
 from clinic.people import Institution, Patient, Staff
 from clinic.upload import EvidenceFile
+
+if TYPE_CHECKING:  # these rows live beside the acts that write them
+    from clinic.absence import Absence
+    from clinic.notices import Notice
+    from clinic.places import DoctorBook, Slot, SlotPlace
+    from clinic.queueing import WaitingPlace
+    from clinic.telling import WaitingMessage
+    from clinic.triage import TriageNote
 
 
 class ClinicTransaction(Transaction, Protocol):
@@ -41,3 +49,11 @@ class ClinicTransaction(Transaction, Protocol):
     authentications: Repository[Authentication]
     broken_glasses: Repository[BrokenGlass]
     evidence_files: Repository[EvidenceFile]
+    slots: "Repository[Slot]"
+    slot_places: "Repository[SlotPlace]"
+    doctor_books: "Repository[DoctorBook]"
+    waiting_places: "Repository[WaitingPlace]"
+    waiting_messages: "Repository[WaitingMessage]"
+    triage_notes: "Repository[TriageNote]"
+    notices: "Repository[Notice]"
+    absences: "Repository[Absence]"

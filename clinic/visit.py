@@ -1,14 +1,13 @@
 """The visit as it happens: waiting room, admission, leaving, end. Each act judges, writes and records at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 from audit.events import EventCode
 from audit.transaction import AuditEvent
-from clinic import checks
+from clinic import checks, line, places
 from clinic.access import authorise, consult_of
 from clinic.actor import Actor
 from clinic.admission import Admission, Present, Stage, facts_of, judge
@@ -35,6 +34,7 @@ ROOM_EVENTS = frozenset(
         EventCode.MEDIA_PUBLISHED,
         EventCode.MEDIA_STOPPED,
         EventCode.MEDIA_QUALITY,
+        EventCode.ROOM_READY,
     }
 )
 
@@ -65,6 +65,9 @@ async def enter(
     actor = Actor.seated(seat)
     inside = SeatState.ADMITTED if seat.role in CLINICIANS else SeatState.WAITING
     seat = seat.move(inside, tx.now)
+    if inside is SeatState.WAITING:
+        since = await line.arrive(tx, consult, seat)
+        seat = replace(seat, waiting_since=since or seat.waiting_since)
     await tx.seats.save(seat)
     await tx.append(_passed(consult, seat, actor, verdict))
     await tx.append(
@@ -99,6 +102,7 @@ async def admit(  # noqa: PLR0917
     verdict = await _judged(tx, consult, rules, Stage.RECEPTION, told)
     seat = seat.move(SeatState.ADMITTED, tx.now)
     await tx.seats.save(seat)
+    await line.let_in(tx, seat)
     await tx.append(_passed(consult, seat, by, verdict))
     await tx.append(_at_seat(EventCode.ROOM_ADMITTED, seat, by))
     if consult.status is ConsultStatus.WAITING:
@@ -115,6 +119,7 @@ async def leave(tx: ClinicTransaction, seat_id: str, by: Actor) -> Seat:
         return seat
     seat = seat.move(SeatState.LEFT, tx.now)
     await tx.seats.save(seat)
+    await line.step_out(tx, seat)
     await tx.append(_at_seat(EventCode.ROOM_LEFT, seat, by))
     return seat
 
@@ -129,6 +134,7 @@ async def remove(tx: ClinicTransaction, consult_id: str, seat_id: str, by: Actor
     denied = seat.state is not SeatState.ADMITTED
     seat = seat.move(SeatState.REMOVED, tx.now)
     await tx.seats.save(seat)
+    await line.give_up(tx, seat)
     code = EventCode.ROOM_DENIED if denied else EventCode.ROOM_REMOVED
     await tx.append(_at_seat(code, seat, by, {"reason": reason_code}))
     return seat
@@ -160,13 +166,6 @@ def require_advice(advice: str) -> str:
     if prescribes(advice):
         raise PrescriptionInText("advice")
     return advice.strip()
-
-
-async def no_show(tx: ClinicTransaction, consult_id: str, by: Actor) -> Consult:
-    """The patient did not come. Raises NotPermitted, IllegalMove."""
-    consult = await tx.consults.get(consult_id)
-    await authorise(tx, by, Action.END, consult)
-    return await end(tx, consult, ConsultStatus.NO_SHOW, by, "patient_absent")
 
 
 async def close(tx: ClinicTransaction, consult_id: str, by: Actor) -> Consult:
@@ -202,8 +201,12 @@ async def end(
     for seat in await tx.seats.find(consult_id=consult.id):
         if seat.state in INSIDE:
             await tx.seats.save(seat.move(SeatState.LEFT, tx.now))
+        if seat.role is Role.PATIENT:
+            await line.give_up(tx, seat)
     await tx.consults.save(changed)
     await tx.append(moved(consult, changed, by))
+    if to is ConsultStatus.CANCELLED:
+        await places.release(tx, consult.id, by)
     return changed
 
 
@@ -235,32 +238,6 @@ async def record_room_event(
         raise ValueError(f"{code} is not an event of the room")
     seat = await tx.seats.get(seat_id)
     await tx.append(_at_seat(code, seat, Actor.seated(seat), public))
-
-
-@dataclass(frozen=True, slots=True)
-class QueuePlace:
-    """1-based position among the people waiting for the same doctor."""
-
-    position: int
-    ahead: int
-    waiting_since: datetime
-
-
-def queue(consults: Sequence[Consult], seats: Sequence[Seat], seat_id: str) -> QueuePlace | None:
-    """A waiting patient's place, first come first; None when not waiting. Pass one doctor's consults."""
-    in_line = {consult.id for consult in consults if consult.media_open}
-    waiting = [
-        (seat.waiting_since, seat.id)
-        for seat in seats
-        if seat.role is Role.PATIENT
-        and seat.state is SeatState.WAITING
-        and seat.waiting_since is not None
-        and seat.consult_id in in_line
-    ]
-    for ahead, (since, waiting_id) in enumerate(sorted(waiting)):
-        if waiting_id == seat_id:
-            return QueuePlace(ahead + 1, ahead, since)
-    return None
 
 
 async def _judged(

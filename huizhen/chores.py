@@ -17,6 +17,8 @@ log = logs.get("chores")
 _CHECKPOINT_POLL = 5.0
 _INTAKE_SECONDS = 60.0
 _RECHECK_SECONDS = 10.0  # a licence that ends at midnight is seen before the next patient is let in
+_REMINDER_SECONDS = 30.0
+_OUTBOX_SECONDS = 5.0
 
 
 async def institutions(db: Database[StoreTransaction]) -> list[str]:
@@ -81,10 +83,20 @@ def of(services: Services) -> list[Job]:
         await services.papers.attest_open(everything=whole)
         whole = False
 
+    async def remind() -> None:
+        for institution_id in await institutions(services.db):
+            await services.outbox.remind(institution_id, services.clock())
+        await services.outbox.erase_over()
+
+    async def deliver() -> None:
+        await services.outbox.deliver_due(services.clock())
+
     return [
         Job("checkpoint", min(_CHECKPOINT_POLL, settings.checkpoint_seconds), checkpoint, at_once=True),
         Job("sweep", settings.sweep_seconds, sweep, at_once=True),
         Job("recheck", _RECHECK_SECONDS, recheck),
+        Job("reminders", _REMINDER_SECONDS, remind, at_once=True),
+        Job("outbox", _OUTBOX_SECONDS, deliver, at_once=True),
         Job("sessions", settings.sweep_seconds, expire),
         Job("archive-intake", _INTAKE_SECONDS, archive_intake, at_once=True),
         Job("retention", settings.retention_hours * 3600, due, at_once=True),

@@ -14,6 +14,7 @@ from huizhen.evidence.office import EvidenceOffice
 from huizhen.evidence_shelf import EvidenceShelf
 from huizhen.health import Health
 from huizhen.metrics import Metrics
+from huizhen.outbox import Outbox
 from huizhen.settings import Settings
 from huizhen.store.checkpoints import Checkpointer
 from huizhen.store.tables import StoreTransaction
@@ -43,4 +44,5 @@ class Services:
     playback: Playback
     evidence: EvidenceShelf
     papers: EvidenceOffice
+    outbox: Outbox
     base_url: Callable[[], str]  # what links begin with

@@ -36,6 +36,7 @@ from huizhen.inspection.intake import Intake
 from huizhen.jobs import Jobs
 from huizhen.metrics import Live as LiveFigures
 from huizhen.metrics import LiveCounters, Metrics
+from huizhen.outbox import Outbox, OutboxNotifier, SealedEnvelope
 from huizhen.recording_rules import gate_of, stamp_of
 from huizhen.services import Services
 from huizhen.settings import Settings
@@ -197,6 +198,7 @@ def _assemble(
         playback=Playback(database, database.keys, blobs),
         evidence=_evidence(settings, database, blobs),
         papers=evidence_office(settings, clock, database, checkpoints),
+        outbox=Outbox(database, OutboxNotifier(), SealedEnvelope.in_folder(settings.keys_path)),
         base_url=address,
     )
     metrics.watch(lambda: figures(live, recorder))

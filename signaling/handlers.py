@@ -9,7 +9,7 @@ from clinic.errors import NotPermitted
 from clinic.present import NewPerson
 from clinic.roles import Action, permits
 from consent.records import Purpose
-from signaling import closing, consenting, declaring, joining, privacy, talking
+from signaling import closing, consenting, declaring, joining, privacy, talking, waiting
 from signaling import messages as m
 from signaling.errors import INTERNAL, NotJoined, ack_of, is_coded
 from signaling.live import Live, log
@@ -80,6 +80,7 @@ HANDLERS: dict[str, Handler] = {
     "media.view": _handler(m.MediaView, Action.JOIN_MEDIA, talking.view),
     "media.mute": _handler(m.MediaMute, Action.JOIN_MEDIA, talking.mute),
     "hand": _handler(m.Hand, Action.JOIN_MEDIA, talking.hand),
+    "ready": _handler(m.Ready, Action.JOIN_MEDIA, waiting.ready),
     "chat": _handler(m.Chat, Action.CHAT, talking.chat),
     "recording.start": _handler(
         m.RecordingStart, Action.START_RECORDING, lambda live, line, msg: consenting.start_recording(live, line, msg.op)

@@ -1,6 +1,5 @@
 """Coming and going: join, admit, leave, remove, a lost connection, and what the waiting room is told."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from audit.errors import DuplicateOperation
@@ -8,7 +7,7 @@ from audit.events import EventCode
 from clinic import present, visit
 from clinic.access import authorise, consult_of, record_denied, record_refusal
 from clinic.actor import Actor
-from clinic.consult import Consult, ConsultStatus, Seat, SeatState
+from clinic.consult import Consult, Seat, SeatState
 from clinic.errors import AdmissionRefused, NotPermitted, SeatClosed
 from clinic.people import CLINICIANS
 from clinic.roles import Action, permits
@@ -22,6 +21,7 @@ from signaling.messages import Join
 from signaling.outcomes import Ack
 from signaling.ports import Caller, Line
 from signaling.room import LiveRoom
+from signaling.waiting import tell_queues
 
 OK: Ack = {"ok": True}
 
@@ -335,6 +335,7 @@ def disconnected(live: Live, line: Line) -> None:
     room.lines.pop(line.id, None)
     if room.presence.lost(line.caller.seat_id, line.id, live.clock()):
         room.listening.discard(line.caller.seat_id)
+        room.person(line.caller.seat_id).ready = False
         live.sync(room)
         tell_queues(live, room.consult.doctor_id)
 
@@ -346,39 +347,3 @@ async def note_denied(live: Live, line: Line, action: str) -> None:
         return
     async with live.db.begin() as tx:
         await record_denied(tx, seat_room.actor(line.caller.seat_id), action, line.caller.consult_id)
-
-
-def tell_queues(live: Live, doctor_id: str) -> None:
-    """Everybody waiting for this doctor learns their place when it changed. Reads later, as a chore."""
-    if any(room.waiting for room in live.rooms.values() if room.consult.doctor_id == doctor_id):
-        live.chores.add("queue", lambda: _tell_queues(live, doctor_id))
-
-
-async def _tell_queues(live: Live, doctor_id: str) -> None:
-    rooms = [room for room in live.rooms.values() if room.consult.doctor_id == doctor_id and room.waiting]
-    if not rooms:
-        return
-    async with live.db.read() as tx:
-        consults: list[Consult] = []
-        for status in (ConsultStatus.WAITING, ConsultStatus.IN_PROGRESS):
-            consults += await tx.consults.find(doctor_id=doctor_id, status=status)
-        seats: list[Seat] = []
-        for consult in consults:
-            seats += await tx.seats.find(consult_id=consult.id)
-    for room in rooms:
-        for seat_id in room.waiting:
-            _tell_place(room, consults, seats, seat_id)
-
-
-def _tell_place(room: LiveRoom, consults: Sequence[Consult], seats: Sequence[Seat], seat_id: str) -> None:
-    """A guest waits with the patient: the patient's place is theirs."""
-    asked = [seat_id, *(seat.id for seat in room.seats.values() if seat.person_id == room.consult.patient_id)]
-    place = next((found for each in asked if (found := visit.queue(consults, seats, each)) is not None), None)
-    if place is None:
-        return
-    minutes = round((room.consult.ends_at - room.consult.starts_at).total_seconds() / 60)
-    view = views.QueueView(position=place.position, ahead=place.ahead, estimate_minutes=place.ahead * minutes)
-    person = room.person(seat_id)
-    if person.queue != view:
-        person.queue = view
-        room.whisper(seat_id, "queue", **views.plain(view))

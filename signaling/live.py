@@ -13,6 +13,7 @@ import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from audit.errors import StaleRow
@@ -73,6 +74,9 @@ class Live:
         self.outcomes = Outcomes()
         self.chores = Chores(self.counters)
         self.media_events = MediaEvents(self)
+        self.queues_due: set[str] = set()  # doctors whose line is about to be told
+        self.queues_told_at: datetime | None = None
+        self.lengths: dict[str, tuple[datetime, list[timedelta]]] = {}  # doctor -> read when, recent visits
         self.withdrawing: dict[str, list[str]] = {}  # consult -> seats whose withdrawal acts but is not committed yet
         self._retries: set[asyncio.Task[None]] = set()
         self._running: set[asyncio.Task[None]] = set()
@@ -106,10 +110,12 @@ class Live:
             async with self.db.read() as tx:
                 consult: Consult = await tx.consults.get(consult_id)
                 chat = await tx.chat_messages.find(consult_id=consult_id)
+                words = await tx.waiting_messages.find(consult_id=consult_id)
             if not consult.media_open:
                 raise RoomOver
             fresh = LiveRoom(consult, {}, {}, (), RoomLog(secrets.token_hex(8)), deque(chat, maxlen=CHAT_KEPT))
             fresh.recording = self.recorder.state(consult_id)
+            fresh.words = list(words)[-5:]
             await self.refresh(fresh)
             room = self.rooms.setdefault(consult_id, fresh)
         if room.ended:

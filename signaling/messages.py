@@ -122,6 +122,10 @@ class MediaMute(Message):
     muted: bool
 
 
+class Ready(Mutation):
+    ready: bool
+
+
 class Hand(Message):
     raised: bool
 
@@ -215,6 +219,7 @@ EVENTS: dict[str, type[Message]] = {
     "media.view": MediaView,
     "media.mute": MediaMute,
     "hand": Hand,
+    "ready": Ready,
     "chat": Chat,
     "recording.start": RecordingStart,
     "recording.stop": RecordingStop,

@@ -24,6 +24,7 @@ from signaling.presence import Presence
 from signaling.room_log import RoomEvent, RoomLog
 
 if TYPE_CHECKING:
+    from clinic.telling import WaitingMessage
     from signaling.listening import GatedTap
     from signaling.views import PrivacyView, QueueView, RecordingView, SeatView
 
@@ -37,6 +38,8 @@ class Person:
     publishing: set[Source] = field(default_factory=set)
     muted: set[Source] = field(default_factory=set)
     hand: bool = False
+    ready: bool = False  # in the waiting room: knocked, and there
+    knocked: bool = False
     quality: Level | None = None
     quality_noted: Level | None = None  # last level on the trail
     quality_noted_at: datetime | None = None
@@ -104,6 +107,7 @@ class LiveRoom:
     veils: set[str] = field(default_factory=set)  # exam views being prepared
     ears: "list[GatedTap]" = field(default_factory=list)  # transcribers
     told_privacy: "PrivacyView | None" = None
+    words: "list[WaitingMessage]" = field(default_factory=list)  # what the waiting were told last
     barred: set[str] = field(default_factory=set)  # put out while the commit is being retried; devices for good
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -19,6 +19,7 @@ from signaling.views import (
     SourceName,
     StandingView,
     View,
+    WordsView,
 )
 
 
@@ -124,6 +125,10 @@ class AskedTold(View):
     by: str
 
 
+class WordsTold(WordsView):
+    type: Literal["waiting_words"]
+
+
 class NoticeTold(View):
     type: Literal["notice"]
     code: str
@@ -152,6 +157,7 @@ DirectTold = Annotated[
     | RemovedTold
     | VideoLimitedTold
     | AskedTold
+    | WordsTold
     | NoticeTold
     | AdmissionTold,
     Field(discriminator="type"),

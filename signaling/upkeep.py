@@ -9,12 +9,13 @@ from clinic.actor import Actor
 from clinic.consult import Consult, ConsultStatus, SeatState
 from clinic.overlays import rules_for
 from clinic.people import Role
-from signaling import closing, joining
+from signaling import closing, joining, waiting
 from signaling.live import Live
 
 
 async def tick(live: Live, now: datetime) -> None:
     """Every second: renew the leases of connections that live, let go of those that do not, end what grace is over."""
+    waiting.refresh_queues(live, now)
     for room in list(live.rooms.values()):
         for attendance in room.presence:
             line = room.lines.get(attendance.line_id) if attendance.line_id is not None else None

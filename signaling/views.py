@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from clinic.consult import ChatMessage, Consult, SeatState
 from clinic.people import Role
 from clinic.roles import Action, permits
+from clinic.telling import WaitingMessage
 from consent import gate, interludes
 from consent.errors import ConsentMissing
 from consent.records import Purpose
@@ -74,6 +75,7 @@ class SeatView(View):
     recorded: bool
     quality: LevelName | None = None
     waiting_since: AwareDatetime | None = None
+    ready: bool = False
     declared_by: str | None = None
     kind: str | None = None
 
@@ -94,6 +96,7 @@ class PrivacyView(View):
     pauses: list[PauseView] = []
     exam: ExamView | None = None
     exam_declined: bool = False
+    ready: bool = False
 
 
 class RecordingView(View):
@@ -130,6 +133,17 @@ class QueueView(View):
     position: int = Field(description="1 = next")
     ahead: int
     estimate_minutes: int
+    low_minutes: int = 0
+    high_minutes: int = 0
+    late_minutes: int = 0
+    near: bool = False
+    doctor_here: bool = False
+
+
+class WordsView(View):
+    id: str
+    text: str
+    said_at: AwareDatetime
 
 
 class SnapshotView(View):
@@ -145,6 +159,7 @@ class SnapshotView(View):
     queue: QueueView | None = None
     refused: list[str] = Field(default=[], description="what speaks against the consult while this person waits")
     privacy: PrivacyView | None = None
+    words: list[WordsView] = Field(default_factory=list)
 
 
 def plain(view: View) -> dict[str, Any]:
@@ -203,6 +218,7 @@ def seat_view(room: LiveRoom, seat_id: str) -> SeatView:
         waiting_since=seat.waiting_since if seat.state is SeatState.WAITING else None,
         declared_by=seat.created_by if declared else None,
         kind=seat.relation if declared else None,
+        ready=person.ready and seat.state is SeatState.WAITING,
     )
 
 
@@ -281,6 +297,10 @@ def chat_view(message: ChatMessage) -> ChatView:
     return ChatView(id=message.id, seat=message.seat_id, text=message.text, sent_at=message.sent_at)
 
 
+def words_view(message: WaitingMessage) -> WordsView:
+    return WordsView(id=message.id, text=message.text, said_at=message.said_at)
+
+
 def me_view(room: LiveRoom, seat_id: str) -> MeView:
     role = room.seats[seat_id].role
     return MeView(
@@ -307,6 +327,7 @@ def snapshot(room: LiveRoom, seat_id: str, now: datetime) -> SnapshotView:
         queue=None if admitted else room.person(seat_id).queue,
         refused=list(room.refused),
         privacy=privacy_view(room) if admitted else None,
+        words=[] if admitted else [words_view(message) for message in room.words],
     )
 
 

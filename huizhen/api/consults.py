@@ -4,11 +4,12 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 from archive import intake
-from clinic import booking, notes, visit
-from clinic.access import authorise
+from clinic import booking, notes, slots, visit
+from clinic.access import authorise, held_by
 from clinic.calendar import local_date
 from clinic.consult import Consult, SeatState
 from clinic.errors import NotPermitted
+from clinic.notices import NoticeKind
 from clinic.panel import InvitationState
 from clinic.people import CLINICIANS, Role
 from clinic.roles import Action
@@ -132,7 +133,7 @@ async def book(call: Call[BookConsult]) -> ConsultDetail:
     )
     async with call.services.db.begin() as tx:
         await tx.operation(call.op, call.actor.id)
-        booked = await booking.book(tx, new, call.actor)
+        booked = await slots.book_free(tx, new, call.actor)
     async with call.services.db.begin() as tx:
         call.transaction = tx
         return await detail_of(call, booked.consult.id)
@@ -153,7 +154,8 @@ async def cancel(call: Call[Cancel]) -> ConsultDetail:
     consult_id = call.path("consult")
     async with call.services.db.begin() as tx:
         await tx.operation(call.op, call.actor.id)
-        await booking.cancel(tx, consult_id, call.actor, call.body.reason_code)
+        consult = await booking.cancel(tx, consult_id, call.actor, call.body.reason_code)
+        await call.services.outbox.follow(tx, consult, NoticeKind.CANCELLED, call.op, call.actor)
         await intake.on_consult_over(tx, consult_id)
     return await changed(call, consult_id)
 
@@ -213,9 +215,10 @@ async def ticket(call: Call[Empty]) -> TicketAnswer:
 async def my_seat(call: Call[B]) -> str:
     """The caller's seat in the consult. Raises NotPermitted."""
     seats = await call.tx.seats.find(consult_id=call.path("consult"), person_id=call.me.id)
-    if not seats:
+    seat = held_by(seats, call.me.id)
+    if seat is None:
         raise NotPermitted(Action.JOIN_MEDIA.value)
-    return seats[0].id
+    return seat.id
 
 
 async def device_token(call: Call[DeviceTokenBody]) -> DeviceTokenAnswer:

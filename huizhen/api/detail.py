@@ -141,7 +141,7 @@ async def consult_detail(
     chart = await _chart(tx, consult, reader, records)
     if chart is None and reader.staff.institution_id != consult.institution_id:
         row, seats = _without_names(row, seats)
-    mine = next((seat.id for seat in seats if seat.person_id == reader.staff.id), None)
+    mine = access.held_by(seats, reader.staff.id)
     kind = rules_for(await tx.institutions.get(consult.institution_id), reader.now).kinds[consult.kind]
     detail = ConsultDetail(
         **(row.model_dump() | {"patient": PatientDetail(**row.patient.model_dump())}),
@@ -154,7 +154,7 @@ async def consult_detail(
         timeline=await _timeline(tx, events, seats),
         fee_cents=consult.fee_cents,
         institution=names[consult.institution_id],
-        my_seat=mine,
+        my_seat=mine.id if mine is not None else None,
         may=sorted(kind.may),
         needs_attestation="CN-07" in kind.gates,
     )

@@ -106,4 +106,6 @@ CHECKS: Mapping[Own, Check] = {
     Own.TEMPLATE: _of_house("consent_templates", "template"),
     Own.DRAFT: _of_house("consent_drafts", "draft"),
     Own.CONSENT_RECORD: _of_house("consent_records", "record"),
+    Own.SLOT: _of_house("slots", "slot"),
+    Own.NOTICE: _of_house("notices", "notice"),
 }

@@ -53,6 +53,8 @@ class Own(StrEnum):
     TEMPLATE = "template"
     DRAFT = "draft"
     CONSENT_RECORD = "consent_record"
+    SLOT = "slot"
+    NOTICE = "notice"
     DIRECTORY = "directory"  # names of institutions and their experts are open to all staff
 
 

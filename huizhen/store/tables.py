@@ -12,6 +12,7 @@ from typing import Any
 from archive.records import AccessGrant, Disposal, LegalHold, RetainedRecord
 from audit.reader import StoredLeaf
 from audit.transaction import AuditEvent, Repository
+from clinic.absence import Absence
 from clinic.consult import ChatMessage, Consult, FollowUpEvidence, Seat, VisitNote
 from clinic.facts import (
     Attestation,
@@ -23,8 +24,13 @@ from clinic.facts import (
     Whereabouts,
 )
 from clinic.glass import BrokenGlass
+from clinic.notices import Notice
 from clinic.panel import Case, DecisionNote, Invitation, Opinion
 from clinic.people import Institution, Patient, Staff
+from clinic.places import DoctorBook, Slot, SlotPlace
+from clinic.queueing import WaitingPlace
+from clinic.telling import WaitingMessage
+from clinic.triage import TriageNote
 from clinic.upload import EvidenceFile
 from consent.attesting import ConsentAttestation
 from consent.records import ConsentRecord, ConsentRequest, ConsentSettings, ConsentTemplate, TemplateDraft
@@ -71,6 +77,13 @@ TABLES: tuple[Table, ...] = (
     Table("attestations", Attestation, append_only=True, indexes=_CONSULT),
     Table("whereabouts", Whereabouts, append_only=True, indexes=_CONSULT),
     Table("authentications", Authentication),
+    Table("slots", Slot, indexes=(("institution_id", "day"), ("doctor_id", "day"))),
+    Table("slot_places", SlotPlace, indexes=(("slot_id",), *_CONSULT)),
+    Table("waiting_places", WaitingPlace, indexes=(("doctor_id", "open"), *_CONSULT)),
+    Table("waiting_messages", WaitingMessage, append_only=True, indexes=_CONSULT),
+    Table("triage_notes", TriageNote, append_only=True, indexes=_CONSULT),
+    Table("notices", Notice, indexes=(("institution_id", "state"), ("state",), ("held",), *_CONSULT)),
+    Table("absences", Absence, append_only=True, indexes=_CONSULT),
     Table("consent_templates", ConsentTemplate, append_only=True, indexes=(("institution_id", "key"),)),
     Table("consent_records", ConsentRecord, append_only=True, indexes=(*_CONSULT, ("seat_id",))),
     Table("consent_drafts", TemplateDraft, indexes=(("institution_id",),)),
@@ -84,6 +97,7 @@ TABLES: tuple[Table, ...] = (
     Table("access_grants", AccessGrant, indexes=(("institution_id", "state"), *_CONSULT, ("recording_id",))),
     Table("legal_holds", LegalHold, indexes=(("institution_id",), *_CONSULT)),
     Table("disposals", Disposal, indexes=(("institution_id", "state"),)),
+    Table("doctor_books", DoctorBook, evidential=False),
     Table("staff_credentials", StaffCredential, evidential=False),
     Table("staff_sessions", StaffSession, evidential=False, indexes=(("staff_id",),)),
     Table("join_links", JoinLink, evidential=False, indexes=(("seat_id",),)),
@@ -119,6 +133,14 @@ class StoreTransaction(ABC):
     attestations: Repository[Attestation]
     whereabouts: Repository[Whereabouts]
     authentications: Repository[Authentication]
+    slots: Repository[Slot]
+    slot_places: Repository[SlotPlace]
+    doctor_books: Repository[DoctorBook]
+    waiting_places: Repository[WaitingPlace]
+    waiting_messages: Repository[WaitingMessage]
+    triage_notes: Repository[TriageNote]
+    notices: Repository[Notice]
+    absences: Repository[Absence]
     consent_templates: Repository[ConsentTemplate]
     consent_records: Repository[ConsentRecord]
     consent_drafts: Repository[TemplateDraft]

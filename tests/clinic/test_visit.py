@@ -162,9 +162,6 @@ async def test_ending_in_every_way(world: World) -> None:
     with pytest.raises(IllegalMove):
         async with world.db.begin() as tx:
             await visit.conclude(tx, booked.consult.id, doctor)
-    await world.enter(booked.patient_seat)
-    async with world.db.begin() as tx:
-        assert (await visit.no_show(tx, booked.consult.id, doctor)).outcome_code == "patient_absent"
     running = await world.call(await world.book())
     with pytest.raises(InvalidInput):
         async with world.db.begin() as tx:
@@ -271,20 +268,6 @@ async def test_room_events_are_only_room_events(world: World) -> None:
         with pytest.raises(ValueError, match="room"):
             await visit.record_room_event(tx, booked.patient_seat.id, EventCode.KEY_DESTROYED)
     assert world.db.events[-1].public == {"role": "patient", "kind": "camera"}
-
-
-async def test_the_queue_is_first_come_first_served(world: World) -> None:
-    first, second, third = [await world.book() for _ in range(3)]
-    for booked in (second, first):
-        await world.enter(booked.patient_seat)
-        world.clock.advance(60)
-    async with world.db.read() as tx:
-        consults, seats = await tx.consults.find(), await tx.seats.find()
-    place = visit.queue(consults, seats, first.patient_seat.id)
-    assert place is not None
-    assert (place.position, place.ahead) == (2, 1)
-    assert visit.queue(consults, seats, second.patient_seat.id).position == 1  # type: ignore[union-attr]
-    assert visit.queue(consults, seats, third.patient_seat.id) is None
 
 
 async def test_the_chart_is_seen_by_those_who_treat_and_each_view_recorded(world: World) -> None:

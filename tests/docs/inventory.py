@@ -23,6 +23,7 @@ PACKAGES = ("rtc", "signaling", "recording", "consent", "clinic", "archive", "au
 NO_CODES = frozenset(
     {
         "archive.policies",
+        "clinic.policies",
         "clinic.rules",
         "consent.policies",
         "consent.wording",

@@ -71,7 +71,10 @@ class Scene:
                 await asyncio.sleep(wait)
             for tap in list(room._taps):
                 if tap.wants(event.participant_id, event.source):
-                    tap.write(event) if hasattr(event, "rtp") else tap.clock(event)
+                    if isinstance(event, TapPacket):
+                        tap.write(event)
+                    else:
+                        tap.clock(event)
 
     async def until(self, true: Callable[[], bool], seconds: float = 10.0) -> None:
         async with asyncio.timeout(seconds):

@@ -4,14 +4,17 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from clinic import break_glass, filings, guardians
+from clinic import break_glass, filings, guardians, slots
 from clinic.actor import Actor
+from clinic.consult import ConsultKind
+from clinic.notices import Channel, NoticeKind
 from clinic.people import Role
 from clinic.roles import permits
 from huizhen.api.route import Door, Own, Route
 from huizhen.api.table import ROUTES
+from huizhen.outbox import Addressed
 from tests.huizhen.test_uploads import send
-from tests.huizhen.world import ROLES, Booked, Browser, World, operation, sign
+from tests.huizhen.world import CARDIOLOGY, ROLES, Booked, Browser, World, operation, sign
 from tests.inspection.corpus import png
 from tests.support.proofs import filing
 
@@ -47,6 +50,7 @@ async def _ids(world: World) -> dict[str, str]:
         "glass": await _glass(world, booked.consult.id),
         **await _ledger(world),
         "record": record,
+        **await _waiting(world, booked),
         **kept,
     }
 
@@ -105,6 +109,19 @@ async def _signed(world: World, booked: Booked) -> str:
     patient = await world.patient(booked)
     assert (await sign(patient)).status == 200
     return str((await patient.get("/api/seat/after")).body["consents"][0]["id"])
+
+
+async def _waiting(world: World, booked: Booked) -> dict[str, str]:
+    """Opened hours, and a message to a patient."""
+    nurse = Actor.staff(world.houses["city"].staff[Role.NURSE])
+    doctor = world.houses["city"].staff[Role.ATTENDING].id
+    async with world.db.begin() as tx:
+        new = slots.NewSlot(doctor, CARDIOLOGY, ConsultKind.FOLLOW_UP, tx.now + timedelta(days=1), 60, 4)
+        slot = await slots.open_slot(tx, new, nurse)
+        letter = Addressed(NoticeKind.INVITATION, "matrix", Channel.SMS, "zh")
+        notice = await world.parts.services.outbox.queue(tx, booked.consult, letter, nurse)
+    assert notice is not None
+    return {"slot": slot.id, "notice": notice.id}
 
 
 async def _ask(browser: Browser, route: Route[Any], ids: dict[str, str]) -> tuple[int, Any]:

@@ -29,6 +29,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "media.view": {"demands": []},
     "media.mute": {"source": "mic", "muted": True},
     "hand": {"raised": True},
+    "ready": {"op": "x" * 16, "ready": True},
     "chat": {"op": "x" * 16, "text": "hi"},
     "recording.start": {"op": "x" * 16},
     "recording.stop": {"op": "x" * 16},

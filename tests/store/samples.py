@@ -65,6 +65,8 @@ def _plain(name: str, hint: Any) -> Any:
         return origin()
     if isinstance(hint, type) and issubclass(hint, Enum):
         return next(iter(hint))
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return sample(hint, name)
     plain: dict[Any, Any] = {
         str: name,
         bool: False,

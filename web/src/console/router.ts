@@ -24,6 +24,18 @@ export const routes: RouteRecordRaw[] = [
     meta: { title: "today", icon: "calendar", roles: CLINICIANS, rail: true },
   },
   {
+    path: "/console/queue", name: "queue", component: () => import("./pages/QueuePage.vue"),
+    meta: { title: "queue", icon: "bell", roles: ["attending", "inviting", "nurse"], rail: true },
+  },
+  {
+    path: "/console/slots", name: "slots", component: () => import("./pages/SlotsPage.vue"),
+    meta: { title: "slots", icon: "clock", roles: ["attending", "inviting", "nurse", "admin"], rail: true },
+  },
+  {
+    path: "/console/outbox", name: "outbox", component: () => import("./pages/OutboxPage.vue"),
+    meta: { title: "outbox", icon: "chat", roles: ["attending", "inviting", "nurse"], rail: true },
+  },
+  {
     path: "/console/consults", name: "consults", component: () => import("./pages/ConsultsPage.vue"),
     meta: { title: "consults", icon: "file", roles: CLINICIANS, rail: true },
   },

@@ -7,11 +7,13 @@ import { startI18n } from "@/shared/i18n";
 import { startReasons } from "@/shared/reasons";
 import enGates from "@/locales/en/gates.json";
 import enPapers from "@/locales/en/papers.json";
+import enLobby from "@/locales/en/lobby.json";
 import enPatient from "@/locales/en/patient.json";
 import enShared from "@/locales/en/shared.json";
 import zhGates from "@/locales/zh/gates.json";
 import enUploads from "@/locales/en/uploads.json";
 import zhPapers from "@/locales/zh/papers.json";
+import zhLobby from "@/locales/zh/lobby.json";
 import zhPatient from "@/locales/zh/patient.json";
 import zhShared from "@/locales/zh/shared.json";
 import zhUploads from "@/locales/zh/uploads.json";
@@ -19,8 +21,8 @@ import PatientApp from "./PatientApp.vue";
 import { journey } from "./journey";
 
 startI18n({
-  zh: { shared: zhShared, patient: zhPatient, gates: { where: zhGates.where, waiting: zhGates.waiting }, uploads: zhUploads, papers: zhPapers },
-  en: { shared: enShared, patient: enPatient, gates: { where: enGates.where, waiting: enGates.waiting }, uploads: enUploads, papers: enPapers },
+  zh: { shared: zhShared, patient: zhPatient, gates: { where: zhGates.where, waiting: zhGates.waiting }, uploads: zhUploads, papers: zhPapers, lobby: zhLobby },
+  en: { shared: enShared, patient: enPatient, gates: { where: enGates.where, waiting: enGates.waiting }, uploads: enUploads, papers: enPapers, lobby: enLobby },
 });
 startElder();
 startReasons();

@@ -122,6 +122,7 @@ export class Call {
 
   chat = (text: string): Promise<Ack> => this.session.act("chat", { text });
   hand = (raised: boolean): Promise<Ack> => this.session.act("hand", { raised });
+  ready = (ready: boolean): Promise<Ack> => this.session.act("ready", { ready });
   admit = (seat: string): Promise<Ack> => this.session.act("admit", { seat });
   remove = (seat: string, reason: string): Promise<Ack> => this.session.act("remove", { seat, reason });
   end = (): Promise<Ack> => this.session.act("end");

@@ -219,6 +219,11 @@ export interface QueueTold {
   position: number;
   ahead: number;
   estimate_minutes: number;
+  low_minutes?: number;
+  high_minutes?: number;
+  late_minutes?: number;
+  near?: boolean;
+  doctor_here?: boolean;
   type: "queue";
 }
 
@@ -226,6 +231,16 @@ export interface QueueView {
   position: number;
   ahead: number;
   estimate_minutes: number;
+  low_minutes?: number;
+  high_minutes?: number;
+  late_minutes?: number;
+  near?: boolean;
+  doctor_here?: boolean;
+}
+
+export interface Ready {
+  op: string;
+  ready: boolean;
 }
 
 export interface RecordingStart {
@@ -300,6 +315,7 @@ export interface SeatView {
   waiting_since?: string;
   declared_by?: string;
   kind?: string;
+  ready?: boolean;
 }
 
 export interface ShownVideo {
@@ -333,6 +349,7 @@ export interface SnapshotView {
   queue?: QueueView;
   refused?: string[];
   privacy?: PrivacyView;
+  words?: WordsView[];
 }
 
 export interface SpeakerTold {
@@ -375,6 +392,19 @@ export interface VideoLimitedTold {
   on: boolean;
 }
 
+export interface WordsTold {
+  id: string;
+  text: string;
+  said_at: string;
+  type: "waiting_words";
+}
+
+export interface WordsView {
+  id: string;
+  text: string;
+  said_at: string;
+}
+
 export type RoomTold =
   | SeatTold
   | ConsultTold
@@ -395,6 +425,7 @@ export type DirectTold =
   | RemovedTold
   | VideoLimitedTold
   | AskedTold
+  | WordsTold
   | NoticeTold
   | AdmissionTold;
 
@@ -419,6 +450,7 @@ export interface ClientEvents {
   "media.view": MediaView;
   "media.mute": MediaMute;
   "hand": Hand;
+  "ready": Ready;
   "chat": Chat;
   "recording.start": RecordingStart;
   "recording.stop": RecordingStop;
@@ -447,6 +479,7 @@ export interface ClientAcks {
   "media.view": Ack;
   "media.mute": Ack;
   "hand": Ack;
+  "ready": Ack;
   "chat": Ack<{ id: string }>;
   "recording.start": Ack;
   "recording.stop": Ack;

@@ -1,6 +1,6 @@
 /** What a page knows of its room: a pure function of a snapshot and the events after it. */
 import type {
-  ChatMessage, DirectEvent, Me, PrivacyView, QualityLevel, QueuePlace, RecordingView, RoomEvent, SeatView, Snapshot,
+  ChatMessage, DirectEvent, Me, PrivacyView, QualityLevel, QueuePlace, RecordingView, RoomEvent, SeatView, Snapshot, WaitingWords,
 } from "../shared/protocol";
 
 export interface Quality {
@@ -21,6 +21,8 @@ export interface RoomState {
   readonly queue: QueuePlace | null;
   /** What speaks against the consult now, while people wait or a small child is seen: codes of `gate.*`. */
   readonly refused: readonly string[];
+  /** What the waiting were told last, newest last. */
+  readonly words: readonly WaitingWords[];
   readonly qualities: Readonly<Record<string, Quality>>;
   readonly videoLimited: boolean;
   readonly privacy: PrivacyView;
@@ -35,6 +37,7 @@ export interface RoomState {
 
 const MAX_CHAT = 500;
 const MAX_NOTICES = 20;
+const MAX_WORDS = 5;
 
 /** `former` keeps what a snapshot does not carry: queue place, qualities, notices. */
 export function fromSnapshot(snapshot: Snapshot, former: RoomState | null, nowMs: number): RoomState {
@@ -48,6 +51,7 @@ export function fromSnapshot(snapshot: Snapshot, former: RoomState | null, nowMs
     speaker: snapshot.speaker,
     queue: snapshot.queue ?? former?.queue ?? null,
     refused: snapshot.refused ?? [],
+    words: snapshot.words ?? former?.words ?? [],
     qualities: former?.qualities ?? {},
     videoLimited: former?.videoLimited ?? false,
     privacy: snapshot.privacy ?? {},
@@ -83,6 +87,10 @@ export function applyRoom(state: RoomState, event: RoomEvent): RoomState {
   }
 }
 
+function queueOf({ type: _type, ...place }: { type: "queue" } & QueuePlace): QueuePlace {
+  return place;
+}
+
 export function applyDirect(state: RoomState, event: DirectEvent): RoomState {
   switch (event.type) {
     case "speaker":
@@ -95,7 +103,10 @@ export function applyDirect(state: RoomState, event: DirectEvent): RoomState {
       return { ...state, qualities: { ...state.qualities, [event.seat]: quality } };
     }
     case "queue":
-      return { ...state, queue: { position: event.position, ahead: event.ahead, estimate_minutes: event.estimate_minutes } };
+      return { ...state, queue: queueOf(event) };
+    case "waiting_words":
+      if (state.words.some((one) => one.id === event.id)) return state;
+      return { ...state, words: [...state.words, { id: event.id, text: event.text, said_at: event.said_at }].slice(-MAX_WORDS) };
     case "admission":
       return { ...state, refused: event.reasons };
     case "video_limited":

@@ -165,6 +165,7 @@ export interface PrivacyView {
   pauses?: { seat: string; role: string; since: string }[];
   exam?: { state: "asked" | "on" | "closing"; seat: string; since: string } | null;
   exam_declined?: boolean;
+  ready?: boolean;
 }
 
 export interface RecordingView {
@@ -176,7 +177,12 @@ export interface RecordingView {
 }
 
 export interface ChatMessage { id: string; seat: string; text: string; sent_at: string }
-export interface QueuePlace { position: number; ahead: number; estimate_minutes: number | null }
+export interface QueuePlace {
+  position: number; ahead: number; estimate_minutes: number | null;
+  low_minutes?: number; high_minutes?: number; late_minutes?: number; near?: boolean; doctor_here?: boolean;
+}
+/** A line from the doctor or the nurse to those who wait. */
+export interface WaitingWords { id: string; text: string; said_at: string }
 
 export interface Me { seat: string; role: Role; may: string[]; publish: Source[] }
 
@@ -193,6 +199,7 @@ export interface Snapshot {
   queue?: QueuePlace | null;
   refused?: string[];
   privacy?: PrivacyView | null;
+  words?: WaitingWords[];
 }
 
 export type RoomEvent = { epoch: string; seq: number } & (
@@ -216,6 +223,7 @@ export type DirectEvent =
       rtt_ms?: number | null; loss_up?: number | null; loss_down?: number | null;
     }
   | ({ type: "queue" } & QueuePlace)
+  | ({ type: "waiting_words" } & WaitingWords)
   | { type: "admitted"; snapshot: Snapshot }
   | { type: "replaced" }
   | { type: "removed"; reason: string }

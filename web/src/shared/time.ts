@@ -33,6 +33,8 @@ export const day = (iso: string, locale: Locale): string => format(iso, locale, 
 export const weekdayTime = (iso: string, locale: Locale): string =>
   format(iso, locale, { month: "short", day: "numeric", weekday: "short", hour: "2-digit", minute: "2-digit" });
 
+export const weekday = (iso: string, locale: Locale): string => format(iso, locale, { month: "short", day: "numeric", weekday: "short" });
+
 /** 3725 s → "1:02:05"; 65 s → "1:05". */
 export function duration(seconds: number): string {
   const whole = Math.max(0, Math.floor(seconds));

@@ -1,0 +1,90 @@
+"""Messages say little, reminders come once, failures are tried again and end in sight."""
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clinic import notices, reminders, waiting_policy
+from clinic.consult import ConsultStatus
+from clinic.notices import HOLES, NoticeKind, compose, local_time, pause_after
+from clinic.reminders import due, horizon, schedule
+from tests.support.builders import World
+from tests.support.clock import START
+
+POLICY = waiting_policy.current()
+
+
+@pytest.mark.parametrize("locale", notices.LOCALES)
+def test_every_kind_has_words_and_they_hold_nothing_personal(locale: str) -> None:
+    words = notices.words(locale)
+    assert set(words) == {*(kind.value for kind in NoticeKind), "reminder_no_link"}
+    for template in words.values():
+        assert template["subject"].strip()
+        assert set(re.findall(r"\{(\w+)\}", template["text"])) <= HOLES
+        assert bool(re.search(r"[一-鿿]", template["text"])) is (locale == "zh")
+
+
+async def test_a_message_says_house_time_link_and_phone_only(world: World) -> None:
+    booked = await world.book()
+    for locale in notices.LOCALES:
+        for kind in NoticeKind:
+            subject, text = compose(kind, booked.consult, world.home, locale=locale, url="https://x/p#secret")
+            assert world.home.phone in text
+            said = subject + text
+            for private in (world.patient.name, world.patient.phone, booked.consult.reason, world.doctor.name):
+                assert private not in said
+    assert "https" not in compose(NoticeKind.REMINDER, booked.consult, world.home, locale="zh")[1]
+
+
+def test_times_are_those_of_the_house() -> None:
+    assert local_time(START, "Asia/Shanghai", "zh") == "3月2日 17:00"
+    assert local_time(START, "Asia/Shanghai", "en") == "Mon 2 Mar, 17:00"
+
+
+def test_tries_grow_apart_and_end() -> None:
+    pauses = [pause_after(attempts, POLICY) for attempts in range(1, 6)]
+    assert pauses == [timedelta(minutes=m) for m in (1, 2, 4, 8)] + [None]
+
+
+async def test_one_reminder_at_a_time_and_each_at_its_time(world: World) -> None:
+    start = START + timedelta(days=3)
+    consult = (await world.book(starts_at=start, ends_at=start + timedelta(minutes=20))).consult
+    found = []
+    for minute in range(0, 3 * 1440 + 10, 5):
+        reminder = due(consult, consult.created_at, START + timedelta(minutes=minute), POLICY)
+        if reminder is not None and reminder.key not in found:
+            found.append(reminder.key)
+    stamp = int(start.timestamp())
+    assert found == [f"{name}:{stamp}" for name in ("first", "second", "third")]
+    assert horizon(POLICY) == timedelta(days=1)
+
+
+@pytest.mark.parametrize("status", [each for each in ConsultStatus if each is not ConsultStatus.SCHEDULED])
+async def test_nobody_is_reminded_of_what_is_not_to_come(world: World, status: ConsultStatus) -> None:
+    start = START + timedelta(minutes=30)
+    consult = (await world.book(starts_at=start, ends_at=start + timedelta(minutes=20))).consult
+    early = START - timedelta(days=2)
+    assert due(consult, early, START, POLICY) is not None
+    assert due(replace(consult, status=status), early, START, POLICY) is None
+    assert due(consult, START - timedelta(minutes=1), START, POLICY) is None, "booked after the hour-before"
+    assert due(consult, early, start, POLICY) is None, "begun"
+
+
+@given(st.integers(0, 5000), st.integers(-5000, 5000))
+def test_a_reminder_is_never_sent_before_its_time_or_after_the_start(booked_before: int, now_after: int) -> None:
+    from clinic.consult import Consult
+    from tests.store.samples import sample
+
+    consult = sample(Consult, "c1", status=ConsultStatus.SCHEDULED, starts_at=START)
+    now = START + timedelta(minutes=now_after)
+    found = due(consult, START - timedelta(minutes=booked_before), now, POLICY)
+    if found is not None:
+        assert found.at <= now < START
+        assert found.at > START - timedelta(minutes=booked_before)
+        later = [each for each in schedule(START, POLICY) if found.at < each.at <= now]
+        assert later == []
+    assert tuple(each.name for each in schedule(START, POLICY)) == reminders.NAMES
