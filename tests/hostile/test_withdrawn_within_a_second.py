@@ -11,6 +11,7 @@ import socketio
 from clinic.people import Role
 from recording.records import GapCause, RecordingState
 from recording.sealed_file import index_of
+from rtc.sink import TapPacket
 from tests.huizhen.test_together import _join, _ticket
 from tests.huizhen.world import Browser, World, operation, sign
 from tests.support.av_source import as_tapped, flash_and_beep
