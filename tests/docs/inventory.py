@@ -24,6 +24,7 @@ NO_CODES = frozenset(
     {
         "archive.policies",
         "clinic.rules",
+        "clinic.rules.overlays",
         "consent.wording",
         "recording.worker",  # the child's module
         "server.lock",
