@@ -274,14 +274,14 @@ def _ids(*names: str) -> Callable[[AdmissionFacts], list[str]]:
 _ALWAYS = frozenset({Stage.BOOKING, Stage.JOIN, Stage.RECEPTION})
 _AT_DOOR = frozenset({Stage.JOIN, Stage.RECEPTION})
 _RECEPTION = frozenset({Stage.RECEPTION})
-_FIT = ("unlicensed", "experience", "unverified")
+_FIT_DOCTOR = ("gate.doctor_unlicensed", "gate.doctor_experience", "gate.doctor_unverified")
 
 REGISTRY: Mapping[str, Gate] = {
     "CN-01": Gate(_institution, _ALWAYS, ("gate.institution_licence",), _ids("institution", "expert_institutions")),
     "CN-02": Gate(
         _department, _ALWAYS, ("gate.department_unlicensed", "gate.doctor_scope"), _ids("institution", "doctor")
     ),
-    "CN-03": Gate(_doctor, _ALWAYS, tuple(f"gate.doctor_{what}" for what in _FIT), _ids("doctor")),
+    "CN-03": Gate(_doctor, _ALWAYS, _FIT_DOCTOR, _ids("doctor")),
     "CN-04": Gate(
         _same_person,
         _AT_DOOR,
@@ -295,7 +295,7 @@ REGISTRY: Mapping[str, Gate] = {
     "CN-07": Gate(
         _follow_up,
         _AT_DOOR,
-        tuple(f"gate.followup_{what}" for what in ("missing", "department", "too_old", "unattested")),
+        ("gate.followup_missing", "gate.followup_department", "gate.followup_too_old", "gate.followup_unattested"),
         _ids("evidence", "attestation"),
     ),
     "CN-08": Gate(
@@ -319,7 +319,7 @@ REGISTRY: Mapping[str, Gate] = {
     "TM-02": Gate(
         _panel_people,
         _ALWAYS,
-        ("gate.doctor_unlicensed", *(f"gate.expert_{what}" for what in _FIT)),
+        ("gate.doctor_unlicensed", "gate.expert_unlicensed", "gate.expert_experience", "gate.expert_unverified"),
         _ids("doctor", "experts"),
     ),
 }

@@ -26,6 +26,7 @@ NO_CODES = frozenset(
         "clinic.policies",
         "clinic.rules",
         "consent.policies",
+        "clinic.rules.overlays",
         "consent.wording",
         "recording.worker",  # the child's module
         "server.lock",
