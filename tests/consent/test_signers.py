@@ -308,6 +308,17 @@ async def test_a_correction_opens_the_question_and_never_says_yes(world: World) 
         await correct(world, await world.sign(seat), reason="")
 
 
+async def test_what_a_call_rests_on_is_withdrawn_not_corrected(world: World) -> None:
+    """A correction stops nothing; a withdrawal stops it first."""
+    booked = await world.book()
+    await world.call(booked)
+    signed_one = next(row for row in world.db.rows("consent_records") if row.capacity is SELF)
+    with pytest.raises(NothingToCorrect, match="withdrawal"):
+        await correct(world, signed_one)
+    gone = await world.withdraw(booked.patient_seat, Purpose.REC_AV)
+    assert (await correct(world, gone)).permitted == (Purpose.REC_AV,)
+
+
 async def test_what_has_been_decided_anew_is_not_corrected(world: World) -> None:
     booked = await world.book()
     old = await world.sign(booked.patient_seat, rec_av=False)
