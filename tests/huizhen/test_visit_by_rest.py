@@ -15,7 +15,11 @@ async def test_patient_from_link_to_ticket(world: World) -> None:
     assert seat["doctor"]["licence_number"] == "L1"
     assert seat["doctor"]["department_label"] == {"zh": "心血管内科", "en": "Cardiology"}
     assert seat["identity_confirmed"] is False
-    assert seat["consent"] == {"complete": False, "standing": {"treat": "undecided", "rec_av": "undecided"}}
+    assert seat["consent"] == {
+        "complete": False,
+        "standing": {"treat": "undecided", "rec_av": "undecided"},
+        "offline_visit": False,
+    }
 
     refused = await browser.post("/api/seat/ticket")
     assert (refused.status, refused.code, refused.body["reasons"]) == (403, "consent.missing", ["treat"])
@@ -33,7 +37,11 @@ async def test_patient_from_link_to_ticket(world: World) -> None:
     assert checked.body["device_checked"] is True
 
     signed = await sign(browser, rec_av=False)
-    assert signed.body["consent"] == {"complete": True, "standing": {"treat": "permitted", "rec_av": "refused"}}
+    assert signed.body["consent"] == {
+        "complete": True,
+        "standing": {"treat": "permitted", "rec_av": "refused"},
+        "offline_visit": False,
+    }
     ticket = await browser.post("/api/seat/ticket")
     assert ticket.status == 200
     assert ticket.body["expires_in"] == 60
