@@ -9,6 +9,7 @@ import pytest
 
 from clinic import present, visit
 from clinic.actor import Actor
+from clinic.booking import Booked
 from clinic.consult import Consult, Seat
 from clinic.errors import InvalidInput, NotPermitted, RoomListChanged
 from clinic.people import Role
@@ -28,7 +29,7 @@ from consent.errors import (
 )
 from consent.gate import Effect, ExamViews, GuestRefuses, LateJoiner, RecordingPolicy, ResumeBy
 from consent.records import ConsentAction, ConsentRecord, Purpose, SignerCapacity
-from tests.support.builders import Booked, World
+from tests.support.builders import World
 
 
 class Room:

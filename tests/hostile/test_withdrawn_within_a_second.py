@@ -11,6 +11,7 @@ import socketio
 from clinic.people import Role
 from recording.records import GapCause, RecordingState
 from recording.sealed_file import index_of
+from rtc.sink import TapPacket
 from tests.huizhen.test_together import _join, _ticket
 from tests.huizhen.world import Browser, World, operation, sign
 from tests.support.av_source import as_tapped, flash_and_beep
@@ -71,7 +72,7 @@ class Scene:
                 await asyncio.sleep(wait)
             for tap in list(room._taps):
                 if tap.wants(event.participant_id, event.source):
-                    tap.write(event) if hasattr(event, "rtp") else tap.clock(event)
+                    tap.write(event) if isinstance(event, TapPacket) else tap.clock(event)
 
     async def until(self, true: Callable[[], bool], seconds: float = 10.0) -> None:
         async with asyncio.timeout(seconds):

@@ -136,7 +136,8 @@ class LedgerRulesMedia(RuleBasedStateMachine):
 
     @rule(who=signers, agree=st.booleans(), observed=st.booleans())
     def sign(self, who: str, agree: bool, observed: bool) -> None:
-        yes, no = [], []
+        yes: list[Purpose] = []
+        no: list[Purpose] = []
         if who == "patient":
             yes.append(Purpose.TREAT)
             (yes if observed else no).append(Purpose.OBSERVE)
