@@ -34,6 +34,17 @@ describe("room state", () => {
     expect([next.seats.me?.consent.rec_av, frozen.seats.me?.consent.rec_av]).toEqual(["permitted", "undecided"]);
   });
 
+  it("keeps pauses and exam views, and forgets who asked once the own pause is over", () => {
+    const pauses = [{ seat: "me", role: "patient", since: "2026-03-10T09:00:00Z" }];
+    let state = applyRoom(start, { epoch: "e", seq: 2, type: "privacy", privacy: { pauses } });
+    state = applyDirect(state, { type: "asked", what: "privacy_resume", by: "doc" });
+    expect([state.privacy.pauses?.length, state.askedBy]).toEqual([1, "doc"]);
+    state = applyRoom(state, { epoch: "e", seq: 3, type: "privacy", privacy: { exam: { state: "on", seat: "me", since: "2026-03-10T09:01:00Z" } } });
+    expect([state.privacy.pauses, state.privacy.exam?.state, state.askedBy]).toEqual([undefined, "on", null]);
+    const side = applyRoom(state, { epoch: "e", seq: 4, type: "seat", seat: seat("side", { role: "declared", state: "admitted", declared_by: "doc" }) });
+    expect(others(side).map((one) => one.id)).not.toContain("side");
+  });
+
   it("keeps one of two equal chat messages, and ignores events of a newer server", () => {
     const message = { id: "m", seat: "me", text: "x", sent_at: "" };
     let state = applyRoom(start, { epoch: "e", seq: 2, type: "chat", message });
