@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from audit.errors import MissingRow
 from clinic import waiting_policy
 from clinic.consult import Consult, ConsultStatus, Seat
 from clinic.people import Role
@@ -53,8 +54,10 @@ async def give_up(tx: ClinicTransaction, seat: Seat) -> None:
 
 
 async def of_seat(tx: ClinicTransaction, seat_id: str) -> WaitingPlace | None:
-    found = await tx.waiting_places.find(id=seat_id)
-    return found[0] if found else None
+    try:
+        return await tx.waiting_places.get(seat_id)
+    except MissingRow:
+        return None
 
 
 async def of_doctor(tx: ClinicTransaction, doctor_id: str) -> Sequence[WaitingPlace]:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -51,6 +51,16 @@ class Statements:
     insert: Any
     update: Any
     delete: Any
+    finds: dict[tuple[tuple[str, bool], ...], Any] = field(default_factory=dict)  # by columns asked, and which are NULL
+
+    def finding(self, mapped: Mapped, shape: tuple[tuple[str, bool], ...]) -> Any:
+        """The query for these columns; making it anew each time would cost more than running it."""
+        if shape not in self.finds:
+            table = mapped.sql
+            columns = [(table.c[name], f"is_{name}", null) for name, null in shape]
+            wanted = [column.is_(None) if null else column == bindparam(key) for column, key, null in columns]
+            self.finds[shape] = self.find.where(*wanted) if wanted else self.find
+        return self.finds[shape]
 
 
 def _statements(mapped: Mapped, backend: str) -> Statements:
@@ -96,12 +106,10 @@ class SqlRepository(Generic[T]):
         return self._loaded(row)
 
     async def find(self, **equal: Any) -> Sequence[T]:
-        query = self._sql.find
-        for name, value in equal.items():
-            stored = self._mapped.codec.encode_one(name, value)
-            column = self._mapped.sql.c[name]
-            query = query.where(column.is_(None) if stored is None else column == stored)
-        return [self._loaded(row) for row in (await self._tx.execute(query)).mappings()]
+        stored = {name: self._mapped.codec.encode_one(name, value) for name, value in equal.items()}
+        query = self._sql.finding(self._mapped, tuple((name, value is None) for name, value in stored.items()))
+        values = {f"is_{name}": value for name, value in stored.items() if value is not None}
+        return [self._loaded(row) for row in (await self._tx.execute(query, values)).mappings()]
 
     async def add(self, row: T) -> None:
         self._tx.check_writable()

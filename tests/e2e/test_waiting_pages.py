@@ -1,5 +1,7 @@
 """Hours, queue, outbox and waiting room as their people see them, in both languages, on a phone and on a desk."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from playwright.async_api import Page, expect
 
@@ -17,6 +19,8 @@ async def test_hours_queue_outbox_and_waiting_room(house: House) -> None:
         nurse = await people.staff("nurse", DESK)
         nurse.set_default_timeout(60_000)
         await to(nurse, "slots")
+        later = datetime.now(UTC) + timedelta(days=4)  # the demo's own visits take the nearer days
+        await nurse.fill("input[name=date]", later.date().isoformat())
         await nurse.click("[data-part=open-slot] button[type=submit]")
         await expect(nurse.locator("[data-part=slot]")).to_have_count(1)
         await nurse.locator("[data-part=slot] summary").click()

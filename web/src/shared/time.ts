@@ -35,6 +35,13 @@ export const weekdayTime = (iso: string, locale: Locale): string =>
 
 export const weekday = (iso: string, locale: Locale): string => format(iso, locale, { month: "short", day: "numeric", weekday: "short" });
 
+/** A day and a time as typed, meant in the institution's zone, as an ISO moment. */
+export function zoned(date: string, time: string): string {
+  const guess = Date.parse(`${date}T${time}:00Z`);
+  const shown = new Intl.DateTimeFormat("sv-SE", { timeZone: zone, dateStyle: "short", timeStyle: "medium" }).format(guess);
+  return new Date(2 * guess - Date.parse(`${shown.replace(" ", "T")}Z`)).toISOString();
+}
+
 /** 3725 s → "1:02:05"; 65 s → "1:05". */
 export function duration(seconds: number): string {
   const whole = Math.max(0, Math.floor(seconds));
