@@ -23,6 +23,7 @@ from huizhen.store.tables import StoreTransaction
 # Which events mean that somebody saw the patient's data, and what they saw.
 SEEN: Mapping[str, str] = {
     EventCode.CHART_VIEWED.value: "chart",
+    EventCode.EVIDENCE_VIEWED.value: "chart",
     EventCode.RECORDING_VIEWED.value: "recording",
     EventCode.EXPORTED.value: "export",
     EventCode.CASE_REQUESTED.value: "case_shared",

@@ -6,6 +6,8 @@ from datetime import date, timedelta
 import pytest
 
 from audit.errors import MissingRow
+from audit.events import EventCode
+from audit.transaction import AuditEvent
 from clinic import access, booking, break_glass, evidence_files
 from clinic.actor import Actor
 from clinic.booking import Booked, NewGuest
@@ -21,7 +23,7 @@ async def child(world: World, born: date = date(2012, 5, 1)) -> None:
     async with world.db.begin() as tx:
         for patient in await tx.patients.find():
             await tx.patients.save(replace(patient, birth_date=born))
-        await tx.append(access.AuditEvent(access.EventCode.PATIENT_CHANGED, world.home.id, "system"))
+        await tx.append(AuditEvent(EventCode.PATIENT_CHANGED, world.home.id, "system"))
 
 
 async def broken(world: World, booked: Booked, by: Staff, reason: str = WHY) -> BrokenGlass:
