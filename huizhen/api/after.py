@@ -25,6 +25,7 @@ from huizhen.store.tables import StoreTransaction
 SEEN: Mapping[str, str] = {
     EventCode.CHART_VIEWED.value: "chart",
     EventCode.CONSENT_VIEWED.value: "consent",
+    EventCode.EVIDENCE_VIEWED.value: "chart",
     EventCode.RECORDING_VIEWED.value: "recording",
     EventCode.EXPORTED.value: "export",
     EventCode.CASE_REQUESTED.value: "case_shared",

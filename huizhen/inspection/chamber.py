@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -95,7 +96,8 @@ def _believed(found: verdict.Clean | str, written: int) -> verdict.Clean:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
+    """The child and whatever it may have started: it leads a group of its own."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
     if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
         await asyncio.shield(process.wait())

@@ -20,8 +20,8 @@ _ROOM = 64 * 1024 * 1024  # bytes a copy may be larger than four times its sourc
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 
 
-def confine(output: int, largest: int) -> None:
-    """No way back. Descriptors 0 to 4 stay; `largest` bounds a file in bytes."""
+def confine(output: int, largest: int, *, threads: bool = False) -> None:
+    """No way back. Descriptors 0 to 4 stay; `largest` bounds a file in bytes; `threads`: HEIC decoding makes some."""
     libc = ctypes.CDLL(None, use_errno=True)
     if sys.platform == "linux":
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -35,7 +35,7 @@ def confine(output: int, largest: int) -> None:
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, largest),
         (resource.RLIMIT_CPU, CPU_SECONDS),
-        (resource.RLIMIT_NPROC, 0),
+        *(() if threads else ((resource.RLIMIT_NPROC, 0),)),
         (resource.RLIMIT_AS, MEMORY),
         (resource.RLIMIT_NOFILE, STATUS + 1),  # all of them in use: nothing can be opened
     ):
@@ -57,7 +57,8 @@ def main() -> int:
 
     pictures.warm()
     papers.warm()
-    confine(output, os.fstat(0).st_size * 4 + _ROOM)
+    heic = os.pread(0, 8, 0)[4:] == b"ftyp"
+    confine(output, os.fstat(0).st_size * 4 + _ROOM, threads=heic)
     found: verdict.Clean | str
     try:
         with os.fdopen(0, "rb", closefd=False) as source:

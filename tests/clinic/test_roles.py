@@ -6,7 +6,7 @@ from clinic.actor import Actor
 from clinic.consult import Seat, SeatState
 from clinic.errors import NotPermitted
 from clinic.people import Role
-from clinic.roles import MATRIX, Action, Place, Reach, permits, reaches, require, resolve
+from clinic.roles import MATRIX, READERS, READING, Action, Place, Reach, permits, reaches, require, resolve, unseparated
 from tests.support.clock import START
 
 
@@ -105,3 +105,19 @@ def test_require_raises() -> None:
     with pytest.raises(NotPermitted):
         require(actor(Role.AUDITOR), Action.ADMINISTER, Place("i1"))
     assert require(actor(Role.ADMIN), Action.ADMINISTER, Place("i1")) is Reach.INSTITUTION
+
+
+def test_auditors_and_regulators_change_nothing() -> None:
+    for role in READERS:
+        assert {action for action in Action if permits(role, action)} <= READING
+
+
+def test_no_account_holds_both_halves_of_one_act() -> None:
+    assert unseparated((Role.ARCHIVIST, Role.APPROVER)) == (Action.PROPOSE_DISPOSAL, Action.APPROVE_DISPOSAL)
+    assert unseparated((Role.ARCHIVIST,)) is None
+    assert all(unseparated((role,)) is None for role in Role)
+
+
+def test_an_administrator_reaches_nothing_of_a_visit() -> None:
+    clinical = (Action.SEE_CHART, Action.SEE_IMAGES, Action.PLAY_RECORDING, Action.JOIN_MEDIA, Action.BREAK_GLASS)
+    assert not any(permits(Role.ADMIN, action) for action in clinical)

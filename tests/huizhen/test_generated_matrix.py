@@ -129,7 +129,8 @@ async def test_staff_on_every_route_everywhere(world: World) -> None:
     await _seats(world, own.booked)
     await _handed_over(world, other.booked)
     common = await _common(world, other.booked)
-    asked, wrong = 0, []
+    asked = 0
+    wrong: list[tuple[object, ...]] = []
     for role in ROLES:
         at_home, abroad = await world.staff("city", role), await world.staff("county", role)
         for route in ROUTES:
@@ -185,7 +186,8 @@ async def _guests(world: World, things: Things) -> dict[Role, tuple[Seat, Browse
 
 async def test_patients_and_guests_on_every_route(world: World) -> None:
     own, other = await _own(world, "city"), await _own(world, "county")
-    nobody, asked, wrong = await world.browser(), 0, []
+    nobody, asked = await world.browser(), 0
+    wrong: list[tuple[object, ...]] = []
     people = await _guests(world, own)
     mine = {"file": own.ids["file"]}
     everything = dict.fromkeys(

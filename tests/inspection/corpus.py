@@ -7,11 +7,11 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-import pi_heif  # noqa: F401 - the decoder must be there for the tests to mean anything
 import pikepdf
 from PIL import Image
 
 from huizhen.inspection import verdict as v
+from tests.inspection.heic import heic
 
 SCRIPT = b"<script>alert(1)</script>"
 
@@ -139,6 +139,8 @@ GOOD: dict[str, tuple[bytes, str, str]] = {
     "progressive": (jpeg(progressive=True), "", "a.jpeg"),
     "two pictures (MPO)": (jpeg() + jpeg(), "image/jpeg", "a.jpg"),
     "motion photo": (jpeg() + bmff((b"ftyp", b"mp42isom"), (b"mdat", bytes(64))), "image/jpeg", "a.jpg"),
+    "heic": (heic(), "image/heic", "IMG_1.HEIC"),
+    "heic of an unknown type": (heic(), "", "a.heic"),
     "screenshot": (png(), "image/png", "a.png"),
     "transparent": (png(mode="RGBA"), "image/png", ""),
     "palette": (png(mode="P"), "application/octet-stream", "a.png"),

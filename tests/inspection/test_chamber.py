@@ -134,6 +134,32 @@ async def test_the_child_can_open_nothing_once_it_is_confined() -> None:
     assert out == b"[24, 24, 24, 24]"  # EMFILE
 
 
+async def test_every_decoder_works_under_the_bounds_of_an_ordinary_account() -> None:
+    """Root is not held to the limit of processes; a server is not run as root."""
+    script = (
+        "import os\n"
+        "from huizhen.inspection import papers, pictures, worker\n"
+        "from tests.inspection import corpus\n"
+        "files = {name: corpus.GOOD[name][0] for name in ('heic', 'photo with place', 'screenshot', 'paper')}\n"
+        "pictures.warm(), papers.warm()\n"
+        "if os.getuid() == 0: os.setuid(65534)\n"
+        "said = os.dup(1)\n"
+        "for name, kind in (('photo with place', 'jpeg'), ('screenshot', 'png'), ('paper', 'pdf'), ('heic', 'heic')):\n"
+        "    if os.fork() == 0:\n"
+        "        worker.confine(1, 1 << 24, threads=kind == 'heic')\n"
+        "        data = files[name]\n"
+        "        out, found = papers.clean(data) if kind == 'pdf' else pictures.clean(data, kind)\n"
+        "        os.write(1, found.kind.encode() + b' ')\n"
+        "        os._exit(0)\n"
+        "    os.wait()\n"
+    )
+    done = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+    )
+    out, _ = await done.communicate()
+    assert out == b"jpeg png pdf jpeg "
+
+
 async def test_a_child_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     real = asyncio.create_subprocess_exec
 
