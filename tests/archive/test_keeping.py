@@ -340,18 +340,18 @@ async def test_the_timeline_tells_withdrawals_and_gaps(world: World) -> None:
 
 
 async def test_the_timeline_tells_privacy_and_exam_views(world: World) -> None:
-    from consent import statements
+    from consent import room_acts
 
     booked = await world.book()
     consult = await world.call(booked)
     made = await world.recorded(consult, (booked.doctor_seat,), FakeKeyRing(), FakeBlobs())
     doctor, patient = booked.doctor_seat.id, booked.patient_seat.id
     async with world.db.begin() as tx:
-        await statements.pause(tx, world.sealer, doctor, operation_id="1" * 16)
-        await statements.resume(tx, world.sealer, doctor, operation_id="2" * 16)
-        await statements.answer_exam(tx, world.sealer, patient, agrees=False, operation_id="3" * 16)
-        await statements.answer_exam(tx, world.sealer, patient, agrees=True, operation_id="4" * 16)
-        await statements.end_exam(tx, world.sealer, patient, operation_id="5" * 16)
+        await room_acts.pause(tx, world.sealer, doctor, operation_id="1" * 16)
+        await room_acts.resume(tx, world.sealer, doctor, operation_id="2" * 16)
+        await room_acts.answer_exam(tx, world.sealer, patient, agrees=False, operation_id="3" * 16)
+        await room_acts.answer_exam(tx, world.sealer, patient, agrees=True, operation_id="4" * 16)
+        await room_acts.end_exam(tx, world.sealer, patient, operation_id="5" * 16)
     async with world.db.read() as tx:
         marks = await catalogue.timeline(tx, made.id, with_chat=False)
     told = [(mark.kind, mark.seat_id) for mark in marks if mark.kind not in ("admitted", "consent")]

@@ -1,4 +1,4 @@
-"""Sealed statements of the room: who may say what, what the ledger folds from them, resends included."""
+"""Sealed room_acts of the room: who may say what, what the ledger folds from them, resends included."""
 
 import json
 from dataclasses import replace
@@ -14,7 +14,7 @@ from clinic.consult import Consult, Seat
 from clinic.errors import InvalidInput, NotPermitted, RoomListChanged
 from clinic.people import Role
 from clinic.present import NewPerson
-from consent import gate, interludes, statements
+from consent import gate, interludes, room_acts
 from consent.errors import (
     AskerDecides,
     ConsentMissing,
@@ -80,40 +80,40 @@ async def room(world: World) -> Room:
 
 
 async def test_a_pause_is_one_sealed_record_and_closes_the_gate(room: Room) -> None:
-    made = await room.do(statements.pause, room.guest.id, op="a" * 16)
-    assert await room.do(statements.pause, room.guest.id, op="a" * 16) == made, "a resend"
-    assert await room.do(statements.pause, room.guest.id) == made, "asking again"
+    made = await room.do(room_acts.pause, room.guest.id, op="a" * 16)
+    assert await room.do(room_acts.pause, room.guest.id, op="a" * 16) == made, "a resend"
+    assert await room.do(room_acts.pause, room.guest.id) == made, "asking again"
     assert (made.action, made.permitted, made.refused, made.template_id) == (ConsentAction.PAUSED, (), (), None)
     assert json.loads(made.evidence)["type"] == "huizhen.privacy-pause"
     assert room.world.sealer.holds(made.institution_id, made.digest, made.seal)
-    other = await room.do(statements.pause, room.patient.id)
+    other = await room.do(room_acts.pause, room.patient.id)
     assert [each.seat_id for each in interludes.pauses(await room.records())] == [room.guest.id, room.patient.id]
-    assert (await room.do(statements.resume, room.patient.id))[0].withdraws == other.id
+    assert (await room.do(room_acts.resume, room.patient.id))[0].withdraws == other.id
     (held,) = interludes.pauses(await room.records())
     assert (held.seat_id, held.since) == (room.guest.id, made.recorded_at)
     assert await room.refusals() == ("rec.privacy_pause",)
-    (ended,) = await room.do(statements.resume, room.guest.id)
+    (ended,) = await room.do(room_acts.resume, room.guest.id)
     assert (ended.action, ended.withdraws) == (ConsentAction.RESUMED, made.id)
     assert await room.refusals() == ()
 
 
 async def test_who_may_end_a_pause(room: Room) -> None:
     with pytest.raises(NothingToResume):
-        await room.do(statements.resume, room.doctor.id)
-    await room.do(statements.pause, room.guest.id)
+        await room.do(room_acts.resume, room.doctor.id)
+    await room.do(room_acts.pause, room.guest.id)
     for other in (room.doctor, room.patient):
         with pytest.raises(AskerDecides):
-            await room.do(statements.resume, other.id)
+            await room.do(room_acts.resume, other.id)
     with pytest.raises(AskerDecides):
-        await room.do(statements.resume, room.patient.id, by=ResumeBy.DOCTOR)
-    assert len(await room.do(statements.resume, room.doctor.id, by=ResumeBy.DOCTOR)) == 1
-    await room.do(statements.pause, room.guest.id)
+        await room.do(room_acts.resume, room.patient.id, by=ResumeBy.DOCTOR)
+    assert len(await room.do(room_acts.resume, room.doctor.id, by=ResumeBy.DOCTOR)) == 1
+    await room.do(room_acts.pause, room.guest.id)
     await room.leave(room.guest)
     with pytest.raises(NotPermitted):
-        await room.do(statements.resume, room.guest.id)
+        await room.do(room_acts.resume, room.guest.id)
     with pytest.raises(AskerDecides):
-        await room.do(statements.resume, room.patient.id)
-    (ended,) = await room.do(statements.resume, room.doctor.id)
+        await room.do(room_acts.resume, room.patient.id)
+    (ended,) = await room.do(room_acts.resume, room.doctor.id)
     assert ended.seat_id == room.guest.id
     assert json.loads(ended.evidence)["entered_by"] == room.doctor.id
 
@@ -124,36 +124,36 @@ async def test_each_exam_is_confirmed_by_itself(room: Room) -> None:
     assert interludes.exam([general]) is None, "a general yes in a text opens no view"
     assert not interludes.exam_declined([])
     with pytest.raises(NoExam):
-        await room.do(statements.end_exam, room.patient.id)
+        await room.do(room_acts.end_exam, room.patient.id)
     with pytest.raises(NotPermitted):
-        await room.plain(statements.request_exam, room.patient.id, operation_id="b" * 16)
-    await room.plain(statements.request_exam, room.doctor.id, operation_id="b" * 16)
+        await room.plain(room_acts.request_exam, room.patient.id, operation_id="b" * 16)
+    await room.plain(room_acts.request_exam, room.doctor.id, operation_id="b" * 16)
     with pytest.raises(NotPermitted):
-        await room.do(statements.answer_exam, room.guest.id, agrees=True)
-    made = await room.do(statements.answer_exam, room.patient.id, agrees=True, op="c" * 16)
-    assert await room.do(statements.answer_exam, room.patient.id, agrees=True, op="c" * 16) == made
+        await room.do(room_acts.answer_exam, room.guest.id, agrees=True)
+    made = await room.do(room_acts.answer_exam, room.patient.id, agrees=True, op="c" * 16)
+    assert await room.do(room_acts.answer_exam, room.patient.id, agrees=True, op="c" * 16) == made
     assert (made.capacity, made.permitted) == (SignerCapacity.SELF, (Purpose.INTIMATE,))
     assert await room.refusals() == ("rec.exam_view",)
     assert await room.refusals(RecordingPolicy(exam_views=ExamViews.BY_CONSENT)) == ()
     with pytest.raises(AskerDecides):
-        await room.do(statements.end_exam, room.doctor.id)
-    ended = await room.do(statements.end_exam, room.patient.id, op="d" * 16)
-    assert await room.do(statements.end_exam, room.patient.id, op="d" * 16) == ended
+        await room.do(room_acts.end_exam, room.doctor.id)
+    ended = await room.do(room_acts.end_exam, room.patient.id, op="d" * 16)
+    assert await room.do(room_acts.end_exam, room.patient.id, op="d" * 16) == ended
     assert (ended.action, ended.withdraws) == (ConsentAction.WITHDRAWN, made.id)
     assert interludes.exam(await room.records()) is None
     assert await room.refusals() == ()
 
 
 async def test_a_no_is_the_last_word_until_the_patient_changes_it(room: Room) -> None:
-    said = await room.do(statements.answer_exam, room.patient.id, agrees=False)
+    said = await room.do(room_acts.answer_exam, room.patient.id, agrees=False)
     assert (said.permitted, said.refused) == ((), (Purpose.INTIMATE,))
     assert interludes.exam_declined(await room.records())
     with pytest.raises(ExamDeclined):
-        await room.plain(statements.request_exam, room.doctor.id, operation_id="e" * 16)
-    await room.do(statements.answer_exam, room.patient.id, agrees=True)
+        await room.plain(room_acts.request_exam, room.doctor.id, operation_id="e" * 16)
+    await room.do(room_acts.answer_exam, room.patient.id, agrees=True)
     assert not interludes.exam_declined(await room.records())
     await room.leave(room.patient)
-    ended = await room.do(statements.end_exam, room.doctor.id)
+    ended = await room.do(room_acts.end_exam, room.doctor.id)
     assert ended.seat_id == room.patient.id
 
 
@@ -161,7 +161,7 @@ async def test_a_guardian_confirms_as_guardian(room: Room) -> None:
     guardian = await room.world.guest(room.consult, "张父", Role.GUARDIAN)
     await room.world.enter(guardian)
     await room.world.admit(guardian)
-    made = await room.do(statements.answer_exam, guardian.id, agrees=True)
+    made = await room.do(room_acts.answer_exam, guardian.id, agrees=True)
     assert made.capacity is SignerCapacity.GUARDIAN
 
 
@@ -177,8 +177,8 @@ async def test_people_at_ones_side(room: Room) -> None:
     person: Seat = await room.plain(present.declare, room.doctor.id, new, as_doctor())
     assert (person.role, person.created_by, person.relation) == (Role.DECLARED, room.doctor.id, "doctor")
     assert await room.refusals(None, person) == ("rec.person_unsigned",)
-    made = await room.do(statements.relay_answer, person.id, agrees=True, by=as_doctor(), op="f" * 16)
-    assert await room.do(statements.relay_answer, person.id, agrees=True, by=as_doctor(), op="f" * 16) == made
+    made = await room.do(room_acts.relay_answer, person.id, agrees=True, by=as_doctor(), op="f" * 16)
+    assert await room.do(room_acts.relay_answer, person.id, agrees=True, by=as_doctor(), op="f" * 16) == made
     assert (made.capacity, json.loads(made.evidence)["name"]) == (SignerCapacity.RELAYED, "赵医生")
     assert await room.refusals(None, person) == ()
     withdrawn = replace(made, id="w" * 32, action=ConsentAction.WITHDRAWN)
@@ -186,17 +186,17 @@ async def test_people_at_ones_side(room: Room) -> None:
         here = [await room.world.seat(room.doctor), await room.world.seat(room.patient), person]
         ledger = [*await room.records(), withdrawn]
         gate.recording_grant(room.consult, "r", here, ledger, policy=RecordingPolicy(), now=room.world.clock())
-    await room.do(statements.relay_answer, person.id, agrees=False, by=as_doctor())
+    await room.do(room_acts.relay_answer, person.id, agrees=False, by=as_doctor())
     assert await room.refusals(None, person) == ("rec.person_refused",)
     with pytest.raises(NotPermitted):
-        await room.do(statements.relay_answer, room.guest.id, agrees=True, by=as_doctor())
+        await room.do(room_acts.relay_answer, room.guest.id, agrees=True, by=as_doctor())
     with pytest.raises(NotPermitted):
         await room.plain(present.gone, room.guest.id, room.consult.id, as_doctor())
     gone = await room.plain(present.gone, person.id, room.consult.id, as_doctor())
     async with room.world.db.begin() as tx:
         assert await present.gone(tx, person.id, room.consult.id, as_doctor()) == gone, "twice is once"
     with pytest.raises(NotPermitted):
-        await room.do(statements.relay_answer, person.id, agrees=True, by=as_doctor())
+        await room.do(room_acts.relay_answer, person.id, agrees=True, by=as_doctor())
     for number in range(present.MOST_DECLARED):
         await room.plain(present.declare, room.doctor.id, NewPerson(f"{number}", "other"), as_doctor())
     with pytest.raises(InvalidInput):
@@ -266,7 +266,7 @@ async def test_transcription_needs_everybody(room: Room) -> None:
         for number, row in enumerate(ledger)
     ]
     assert gate.may_transcribe(room.consult, here, yes) == {seat.id for seat in here}
-    await room.do(statements.answer_exam, room.patient.id, agrees=True)
+    await room.do(room_acts.answer_exam, room.patient.id, agrees=True)
     with pytest.raises(TranscriptionNotPermitted) as refused:
         gate.may_transcribe(room.consult, here, [*yes, (await room.records())[-1]])
     assert refused.value.reasons == ("rec.exam_view",)
@@ -279,8 +279,8 @@ def test_what_each_withdrawal_stops(room: Room) -> None:
     assert effects.pop(Purpose.SHARE_PANEL) is Effect.REMOVE_EXPERTS
     assert effects.pop(Purpose.REC_AV) is Effect.STOP_RECORDING
     assert effects.pop(Purpose.OBSERVE) is Effect.REMOVE_OBSERVERS
-    assert effects.pop(Purpose.INTIMATE) is Effect.END_EXAM
-    assert effects.pop(Purpose.AI_TRANSCRIBE) is Effect.STOP_TRANSCRIBING
-    assert set(effects.values()) == {Effect.NOTHING}
+    assert effects.pop(Purpose.INTIMATE) is Effect.STOP_EXAM_VIEW
+    assert effects.pop(Purpose.AI_TRANSCRIBE) is Effect.STOP_TRANSCRIPT
+    assert set(effects.values()) == {Effect.PURGE_DERIVED, Effect.STOP_ASSIST, Effect.STOP_TRANSFER}
     assert gate.withdrawal_effect(room.patient, Purpose.REC_AV, policy, "legal_duty") is Effect.END_CONSULT
     assert gate.withdrawal_effect(room.guest, Purpose.REC_AV, policy, "legal_duty") is Effect.DROP_PERSON
