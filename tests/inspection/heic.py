@@ -31,7 +31,7 @@ def _encoded(width: int, height: int) -> tuple[bytes, bytes]:
         )
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         picture = Image.linear_gradient("L").resize((width, height)).convert("RGB")
-        frame = av.VideoFrame.from_image(picture)
+        frame = av.VideoFrame.from_image(picture)  # type: ignore[no-untyped-call]
         for packet in (*stream.encode(frame), *stream.encode(None)):
             container.mux(packet)
     data = target.getvalue()
