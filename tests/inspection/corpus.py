@@ -5,14 +5,15 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pikepdf
 from PIL import Image
 
 from huizhen.inspection import verdict as v
-from tests.inspection.heic import heic
 
+HEIC = Path(__file__).with_name("photo.heic").read_bytes()  # made by tests.inspection.heic
 SCRIPT = b"<script>alert(1)</script>"
 
 
@@ -139,8 +140,8 @@ GOOD: dict[str, tuple[bytes, str, str]] = {
     "progressive": (jpeg(progressive=True), "", "a.jpeg"),
     "two pictures (MPO)": (jpeg() + jpeg(), "image/jpeg", "a.jpg"),
     "motion photo": (jpeg() + bmff((b"ftyp", b"mp42isom"), (b"mdat", bytes(64))), "image/jpeg", "a.jpg"),
-    "heic": (heic(), "image/heic", "IMG_1.HEIC"),
-    "heic of an unknown type": (heic(), "", "a.heic"),
+    "heic": (HEIC, "image/heic", "IMG_1.HEIC"),
+    "heic of an unknown type": (HEIC, "", "a.heic"),
     "screenshot": (png(), "image/png", "a.png"),
     "transparent": (png(mode="RGBA"), "image/png", ""),
     "palette": (png(mode="P"), "application/octet-stream", "a.png"),

@@ -1,10 +1,16 @@
-"""A photo as newer phones take it: one HEVC picture in a HEIF container, made with the encoder PyAV brings."""
+"""A photo as newer phones take it: one HEVC picture in a HEIF container, made with the encoder PyAV brings.
+
+python -m tests.inspection.heic      writes photo.heic anew
+"""
 
 import io
 import struct
+from pathlib import Path
 
 import av
 from PIL import Image
+
+PHOTO = Path(__file__).with_name("photo.heic")
 
 
 def box(name: bytes, *parts: bytes) -> bytes:
@@ -55,3 +61,7 @@ def heic(width: int = 320, height: int = 240) -> bytes:
 
     start = len(head) + len(meta(0)) + 8
     return head + meta(start) + box(b"mdat", coded)
+
+
+if __name__ == "__main__":
+    PHOTO.write_bytes(heic())
