@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from audit.errors import StaleRow
-from clinic import line, registration, slots, visit, waiting_policy
+from clinic import filings, line, registration, slots, visit, waiting_policy
 from clinic.actor import Actor
 from clinic.booking import Booked
 from clinic.consult import ConsultKind
@@ -21,6 +21,7 @@ from huizhen.store.database import SqlDatabase
 from tests.support.builders import CARDIOLOGY, World, patient, staff
 from tests.support.builders import evidence as proof
 from tests.support.clock import FakeClock
+from tests.support.proofs import filing
 
 PLACES = 10  # of one doctor, five minutes each: all of them may come at the same moment
 
@@ -55,8 +56,10 @@ async def crowd(folder: Path, count: int) -> tuple[Run, World, SqlDatabase]:
     await _book(world, opened, patients, run)
     run.cpu_booking = time.process_time() - began
     clock.advance(minutes=58)
-    began = time.process_time()
     everybody = [each for visits in run.booked.values() for each in visits]
+    for each in everybody:
+        await world.ready(each.consult)
+    began = time.process_time()
     await asyncio.gather(*(world.enter(each.patient_seat) for each in reversed(everybody)))
     run.cpu_arriving = time.process_time() - began
     await asyncio.gather(*(world.enter(each.doctor_seat) for each in everybody))
@@ -72,6 +75,8 @@ async def _people(world: World, count: int) -> tuple[list[Staff], list[Patient]]
             await registration.create_staff(tx, staff(world.home.id, f"crowd{n}", (Role.ATTENDING,)), world.system)
             for n in range(count // PLACES)
         ]
+        for doctor in doctors:
+            await filings.file_practice(tx, doctor.id, filing(), world.system)
         patients = [
             await registration.create_patient(tx, patient(world.home.id, id_number=f"1101011951{n:08d}"), world.system)
             for n in range(count)

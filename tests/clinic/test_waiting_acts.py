@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from audit.errors import MissingRow
-from clinic import absence, booking, line, reassigning, registration, telling, triage, visit, waiting_policy
+from clinic import absence, booking, filings, line, reassigning, registration, telling, triage, visit, waiting_policy
 from clinic.absence import Who
 from clinic.actor import Actor
 from clinic.consult import ConsultStatus, SeatState
@@ -27,6 +27,7 @@ from clinic.people import Role, Staff
 from clinic.queueing import line as in_line
 from clinic.triage import NewTriage, Vitals, beyond
 from tests.support.builders import World, staff
+from tests.support.proofs import filing
 
 POLICY = waiting_policy.current()
 
@@ -34,7 +35,9 @@ POLICY = waiting_policy.current()
 async def second_doctor(world: World, **changes: Any) -> Staff:
     async with world.db.begin() as tx:
         new = staff(world.home.id, "second", (Role.ATTENDING,), **changes)
-        return await registration.create_staff(tx, new, world.system)
+        doctor = await registration.create_staff(tx, new, world.system)
+        await filings.file_practice(tx, doctor.id, filing(), world.system)
+    return doctor
 
 
 async def waiting_visit(world: World) -> booking.Booked:
@@ -236,6 +239,7 @@ async def test_another_doctor_takes_over_and_the_place_is_kept(world: World) -> 
     assert place is not None
     assert place.arrived_at == world.clock() - timedelta(minutes=10, seconds=1)
     await world.enter(done.doctor_seat)
+    await world.ready(done.consult)  # the former doctor's word on the re-visit is not the new one's
     async with world.db.begin() as tx:
         entered = await visit.admit(tx, booked.consult.id, booked.patient_seat.id, Actor.staff(other))
     assert entered.consult.status is ConsultStatus.IN_PROGRESS
@@ -249,6 +253,7 @@ async def test_handing_back_gives_the_first_doctor_a_seat_that_opens(world: Worl
     await reassign(world, booked, other)
     back = await reassign(world, booked, world.doctor)
     await world.enter(back.doctor_seat)
+    await world.ready(back.consult)
     async with world.db.begin() as tx:
         await visit.admit(tx, booked.consult.id, booked.patient_seat.id, Actor.staff(world.doctor))
 
@@ -269,6 +274,7 @@ async def test_who_may_not_take_over(world: World) -> None:
     async with world.db.begin() as tx:
         narrow = staff(world.home.id, "narrow", (Role.ATTENDING,), practice_scope=("03.01",))
         outside = await registration.create_staff(tx, narrow, world.system)
+        await filings.file_practice(tx, outside.id, filing(), world.system)
     with pytest.raises(AdmissionRefused) as refused:
         await reassign(world, booked, outside)
     assert refused.value.reasons == ("gate.doctor_scope",)
