@@ -196,7 +196,7 @@ class Ledger(RuleBasedStateMachine):
         said = self.said.get(("patient", purpose))
         try:
             self.run(act())
-            assert said is None
+            assert said in (None, "open")  # never asked, or open again after a correction
         except AlreadyRefused:
             assert said in ("no", "withdrawn")
         except NothingToAsk:
@@ -263,7 +263,8 @@ class Ledger(RuleBasedStateMachine):
         try:
             self.run(self.world.enter(self.seats[name]))
         except ClinicError:
-            assert not self.open or self.state(name) is SeatState.REMOVED
+            small = self.age < 6  # whose guardian has to be seen on video (CN-10)
+            assert not self.open or self.state(name) is SeatState.REMOVED or small
 
     @rule(name=st.sampled_from(PEOPLE[:3]))
     def admit(self, name: str) -> None:
