@@ -69,7 +69,7 @@ async def _receipts(tx: StoreTransaction, seat: Seat) -> list[ConsentReceipt]:
     receipts = []
     records = await desk.records_of(tx, seat.consult_id)
     for record in records:
-        if record.seat_id != seat.id or record.action not in (ConsentAction.SIGNED, ConsentAction.WITHDRAWN):
+        if record.seat_id != seat.id or record.action in (ConsentAction.PAUSED, ConsentAction.RESUMED):
             continue
         title = (await tx.consent_templates.get(record.template_id)).title if record.template_id else ""
         receipts.append(

@@ -41,7 +41,7 @@ from huizhen.api.shapes.gates import AttestationView
 from huizhen.store.tables import StoreTransaction
 from signaling.live import Live
 
-DECIDED = (ConsentAction.SIGNED, ConsentAction.WITHDRAWN)  # pauses are on the timeline, not among the papers
+PAUSES = (ConsentAction.PAUSED, ConsentAction.RESUMED)  # on the timeline, not among the papers
 _AFTER = (ConsultStatus.IN_PROGRESS, ConsultStatus.CONCLUDING)
 
 
@@ -147,7 +147,7 @@ async def consult_detail(
         **(row.model_dump() | {"patient": PatientDetail(**row.patient.model_dump())}),
         evidence=[],
         seats=render.seat_views(consult, seats, records, names, reader.live),
-        consents=[consent_view(record) for record in records if record.action in DECIDED],
+        consents=[consent_view(record) for record in records if record.action not in PAUSES],
         admission=await _admission(tx, consult, reader.now),
         invitations=[await invitation_row(tx, each) for each in await tx.invitations.find(consult_id=consult.id)],
         opinions=[],

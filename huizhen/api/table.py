@@ -22,7 +22,6 @@ from huizhen.api import (
     slots,
     templates,
     waiting,
-    withdrawing,
 )
 from huizhen.api.route import Table
 
@@ -31,7 +30,6 @@ ROUTES: Table = (
     *session.ROUTES,
     *seat.ROUTES,
     *consults.ROUTES,
-    *withdrawing.ROUTES,
     *panels.ROUTES,
     *evidence.ROUTES,
     *breakglass.ROUTES,

@@ -17,7 +17,6 @@ _SAMPLES: dict[str, dict[str, Any]] = {
     },
     "Cancel": {"reason_code": "other"},
     "AddSeat": {"role": "family", "display_name": "某某", "relation": "女儿"},
-    "EnterWithdrawal": {"purposes": ["rec_av"], "reason": "电话"},
     "DeviceTokenBody": {"kind": "whip", "label": "cart"},
     "NoteBody": {"complaint": "a", "findings": "b", "diagnosis": "c", "advice": "d"},
     "OpinionBody": {"text": "opinion"},

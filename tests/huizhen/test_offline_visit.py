@@ -26,7 +26,7 @@ async def test_a_no_to_a_duty_offers_an_offline_visit_and_a_yes_opens_the_door(w
     assert (refused.status, refused.code, refused.body["reasons"]) == (403, "consent.offline_visit", ["rec_av"])
     offered = [event for event in await world.events() if event.code == "visit.offline_offered"]
     assert [event.public for event in offered] == [{"role": "patient", "reason": "consent.offline_visit"}]
-    said_yes = await sign(patient)
+    said_yes = await sign(patient, again=True)  # their own wish: nobody asks twice
     assert said_yes.body["consent"]["complete"] is True
     assert said_yes.body["consent"]["offline_visit"] is False
     assert (await patient.post("/api/seat/ticket")).status == 200
@@ -41,6 +41,7 @@ async def test_where_consent_is_the_basis_a_no_costs_nothing(world: World) -> No
     assert said_no.body["consent"] == {
         "complete": True,
         "standing": {"treat": "permitted", "rec_av": "refused"},
+        "again": [],
         "offline_visit": False,
     }
     assert (await patient.post("/api/seat/ticket")).status == 200
@@ -51,9 +52,9 @@ async def test_a_nurse_enters_what_was_said_by_telephone_and_nobody_else_does(wo
     booked = await world.book()
     patient = await world.patient(booked)
     await sign(patient)
-    path = f"/api/consults/{booked.consult.id}/seats/{booked.patient.id}/withdraw"
+    path = f"/api/consults/{booked.consult.id}/seats/{booked.patient.id}/consent/withdraw"
     doctor, nurse = await world.staff("city", Role.ATTENDING), await world.staff("city", Role.NURSE)
-    body = {"purposes": ["rec_av"], "reason": "电话告知"}
+    body = {"purposes": ["rec_av"], "reason": "电话告知", "identified": "called_back"}
     assert (await doctor.post(path, **body)).code == "access.denied"
     assert (await nurse.post(path, **body)).status == 200
     assert (await nurse.post(path, **body)).code == "consent.nothing_to_withdraw"

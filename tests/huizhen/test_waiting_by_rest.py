@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from audit.verify import verify
-from clinic import registration
+from clinic import filings, registration
 from clinic.actor import Actor
 from clinic.notices import DeliveryFailed, Letter, NoticeState
 from clinic.people import Role
@@ -15,6 +15,7 @@ from huizhen.store.seals import verifier_keys
 from signaling.live import Live
 from tests.huizhen.world import CARDIOLOGY, PHONE, Browser, World, sign
 from tests.support.builders import staff
+from tests.support.proofs import filing
 from tests.support.session_client import SessionClient
 
 
@@ -283,6 +284,7 @@ async def test_another_doctor_takes_over_and_the_former_one_is_out(world: World)
     async with world.db.begin() as tx:
         new = staff(house, "city-second", (Role.ATTENDING,))
         other = await registration.create_staff(tx, new, Actor.system(house))
+        await filings.file_practice(tx, other.id, filing(), Actor.system(house))
     reply = await nurse.post(f"/api/consults/{booked.consult.id}/reassign", doctor_id=other.id)
     assert reply.body["doctor"]["id"] == other.id
     assert former.told("removed")[0]["reason"] == "no_longer_needed"

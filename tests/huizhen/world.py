@@ -199,9 +199,11 @@ class World:
             return await render.trail(tx, self.houses[house].institution.id)
 
 
-async def sign(browser: Browser, name: str = PATIENT_NAME, locale: str = "zh", **decisions: bool) -> Reply:
-    """Read the text and sign it; every question that is not named is answered yes."""
-    shown = (await browser.get(f"/api/seat/consent?locale={locale}")).body
+async def sign(
+    browser: Browser, name: str = PATIENT_NAME, locale: str = "zh", *, again: bool = False, **decisions: bool
+) -> Reply:
+    """Read the text and sign it; every question that is not named is answered yes. `again`: anew after a no."""
+    shown = (await browser.get(f"/api/seat/consent?locale={locale}&again={str(again).lower()}")).body
     answers = {question["purpose"]: decisions.get(question["purpose"], True) for question in shown["questions"]}
     return await browser.post(
         "/api/seat/consent",
@@ -209,6 +211,7 @@ async def sign(browser: Browser, name: str = PATIENT_NAME, locale: str = "zh", *
         shown_sha256=shown["shown_sha256"],
         locale=locale,
         decisions=answers,
+        again=again,
         typed_name=name,
         signature=drawn(),
         reading={"sections": [], "read_aloud": False, "font_px": 18},

@@ -256,13 +256,6 @@ class AddSeat(Body):
     relation: Line
 
 
-class EnterWithdrawal(Body):
-    """What somebody said by telephone or at the desk; the reason says how."""
-
-    purposes: Annotated[list[Purpose], Field(min_length=1, max_length=11)]
-    reason: Line
-
-
 class LinkView(Answer):
     url: str
     qr_svg: str

@@ -203,6 +203,7 @@ export interface PrivacyView {
   pauses?: PauseView[];
   exam?: ExamView;
   exam_declined?: boolean;
+  ready?: boolean;
 }
 
 export interface QualityTold {
@@ -313,9 +314,9 @@ export interface SeatView {
   recorded: boolean;
   quality?: "good" | "fair" | "poor" | "lost";
   waiting_since?: string;
+  ready?: boolean;
   declared_by?: string;
   kind?: string;
-  ready?: boolean;
 }
 
 export interface ShownVideo {
