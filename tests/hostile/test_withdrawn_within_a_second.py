@@ -112,8 +112,8 @@ async def by_portal(scene: Scene, who: str) -> None:
 
 
 async def by_nurse(scene: Scene, who: str) -> None:
-    path = f"/api/consults/{scene.consult}/seats/{scene.seats[who]}/withdraw"
-    reply = await scene.browsers["nurse"].post(path, purposes=["rec_av"], reason="电话告知")
+    path = f"/api/consults/{scene.consult}/seats/{scene.seats[who]}/consent/withdraw"
+    reply = await scene.browsers["nurse"].post(path, purposes=["rec_av"], reason="电话告知", identified="called_back")
     assert reply.status == 200, reply.body
 
 
