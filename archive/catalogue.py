@@ -62,7 +62,7 @@ class Destruction:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A moment on the player's timeline. Kinds: admitted, left, consent, withdrawn, gap, chat."""
+    """A moment on the player's timeline. Kinds: admitted, left, consent, withdrawn, spoken, gap, chat."""
 
     at: datetime
     kind: str
@@ -108,6 +108,8 @@ async def timeline(tx: ArchiveTransaction, recording_id: str, *, with_chat: bool
         kind = "withdrawn" if record.action is ConsentAction.WITHDRAWN else "consent"
         said = ",".join(purpose.value for purpose in record.permitted)
         marks.append(Mark(record.recorded_at, kind, record.seat_id, said))
+    for said_aloud in await tx.spoken_marks.find(recording_id=recording_id):
+        marks.append(Mark(said_aloud.began_at, "spoken", said_aloud.seat_id, said_aloud.asked_by, said_aloud.ended_at))
     for gap in await tx.gaps.find(recording_id=recording_id):
         marks.append(Mark(gap.started_at, "gap", gap.seat_id, gap.cause.value, gap.ended_at))
     if with_chat:

@@ -107,7 +107,8 @@ async def _classes(tx: ArchiveTransaction, consult: Consult) -> list[str]:
         classes.append(EMR)
     if await tx.chat_messages.find(consult_id=consult.id):
         classes.append(PROCESS_TEXT)
-    if await tx.consent_records.find(consult_id=consult.id):
+    signed = await tx.consent_records.find(consult_id=consult.id)
+    if signed or await tx.companions.find(consult_id=consult.id):
         classes.append(CONSENT)
     return classes
 

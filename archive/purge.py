@@ -254,7 +254,7 @@ async def _erase(tx: ArchiveTransaction, record: RetainedRecord) -> Mapping[str,
     tables: dict[str, tuple[tuple[str, Repository[Any]], ...]] = {
         PROCESS_AV: (),
         PROCESS_TEXT: (("chat_messages", tx.chat_messages),),
-        CONSENT: (("consent_records", tx.consent_records),),
+        CONSENT: (("consent_records", tx.consent_records), ("companions", tx.companions)),
         EMR: (
             ("visit_notes", tx.visit_notes),
             ("follow_up_evidence", tx.follow_up_evidence),

@@ -40,6 +40,8 @@ class EventCode(StrEnum):
     CONSENT_SIGNED = "consent.signed"
     CONSENT_REFUSED = "consent.refused"
     CONSENT_WITHDRAWN = "consent.withdrawn"
+    COMPANION_DECLARED = "consent.companion"
+    CONSENT_SPOKEN = "consent.spoken"
     # the room
     ROOM_WAITING = "room.waiting"
     ROOM_ADMITTED = "room.admit"

@@ -18,6 +18,7 @@ from clinic.documents import canonical, digest
 from clinic.errors import NotPermitted
 from clinic.people import CLINICIANS, Institution, Patient, Role
 from clinic.roles import Action
+from consent import companions
 from consent import signing as claims
 from consent.errors import NothingToWithdraw, SeatCannotSign, WordingChanged
 from consent.records import ConsentAction, ConsentRecord, ConsentTemplate, Purpose, SignerCapacity
@@ -26,7 +27,7 @@ from consent.standing import Standing, decisive, overview, standing
 from consent.templates import LOCALES, Rendered, document, key_for, latest, render
 from consent.transaction import ConsentTransaction, Sealer
 
-__all__ = ["Presentation", "Signing", "notice", "present", "records_of", "sign", "withdraw"]
+__all__ = ["Presentation", "Signing", "notice", "present", "records_of", "sign", "withdraw", "wording"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +71,8 @@ async def records_of(tx: ConsentTransaction, consult_id: str) -> Sequence[Consen
 
 async def present(tx: ConsentTransaction, seat_id: str, locale: str) -> Presentation:
     """The text for this seat in "zh" or "en"; the showing is on record. Raises NotReady, SeatCannotSign."""
-    seat = await tx.seats.get(seat_id)
-    consult = await tx.consults.get(seat.consult_id)
-    key = key_for(consult.kind, seat.role)
-    if key is None or not consult.media_open or seat.state is SeatState.REMOVED:
-        raise SeatCannotSign()
-    template = await latest(tx, seat.institution_id, key, checks.one_of("locale", locale, LOCALES))
-    desk = await _desk(tx, consult, seat, template)
+    desk, key = await _current(tx, seat_id, locale)
+    seat, consult, template = desk.seat, desk.consult, desk.template
     public = {"template": template.id, "version": template.version, "locale": locale, "shown": desk.text.sha256}
     await tx.append(_event(EventCode.CONSENT_SHOWN, seat, seat.id, template.id, public))
     return Presentation(
@@ -91,6 +87,11 @@ async def present(tx: ConsentTransaction, seat_id: str, locale: str) -> Presenta
         shared_with=desk.shared_with,
         decided=overview(await records_of(tx, consult.id), seat.id),
     )
+
+
+async def wording(tx: ConsentTransaction, seat_id: str, locale: str) -> Rendered:
+    """The text `present` would show now, nothing on record. Raises NotReady, SeatCannotSign."""
+    return (await _current(tx, seat_id, locale))[0].text
 
 
 async def sign(tx: ConsentTransaction, sealer: Sealer, seat_id: str, signing: Signing) -> ConsentRecord:
@@ -242,6 +243,16 @@ def _statement(
     )
 
 
+async def _current(tx: ConsentTransaction, seat_id: str, locale: str) -> tuple[_Desk, str]:
+    seat = await tx.seats.get(seat_id)
+    consult = await tx.consults.get(seat.consult_id)
+    key = key_for(consult.kind, seat.role)
+    if key is None or not consult.media_open or seat.state is SeatState.REMOVED:
+        raise SeatCannotSign()
+    template = await latest(tx, seat.institution_id, key, checks.one_of("locale", locale, LOCALES))
+    return await _desk(tx, consult, seat, template), key
+
+
 async def _checked(tx: ConsentTransaction, seat_id: str, signing: Signing) -> _Desk:
     seat = await tx.seats.get(seat_id)
     consult = await tx.consults.get(seat.consult_id)
@@ -314,6 +325,7 @@ def _fee(cents: int, english: bool) -> str:
 
 async def _evidence(tx: ConsentTransaction, desk: _Desk, signing: Signing) -> dict[str, Any]:
     inside = await tx.seats.find(consult_id=desk.consult.id, state=SeatState.ADMITTED)
+    beside = companions.helping(await tx.companions.find(consult_id=desk.consult.id), desk.seat.id)
     patient = desk.seat.role is Role.PATIENT
     times = [point[2] for stroke in signing.strokes for point in stroke]
     return {
@@ -347,9 +359,15 @@ async def _evidence(tx: ConsentTransaction, desk: _Desk, signing: Signing) -> di
             "duration_ms": max(times, default=0) - min(times, default=0),
         },
         "reading": {
-            key: {"shown_ms": row.shown_ms, "dwell_ms": row.dwell_ms, "scrolled": row.scrolled}
+            key: {
+                "shown_ms": row.shown_ms,
+                "dwell_ms": row.dwell_ms,
+                "scrolled": row.scrolled,
+                "heard_ms": row.heard_ms,
+            }
             for key, row in signing.reading.items()
         },
+        "helper": companions.signed_with(beside),
         "consult": desk.consult.id,
         "institution": desk.consult.institution_id,
         "participants": [{"seat": seat.id, "role": seat.role} for seat in inside],

@@ -29,6 +29,7 @@ class SectionReading:
     shown_ms: int
     dwell_ms: int
     scrolled: int
+    heard_ms: int = 0  # of our own reading aloud; a browser's voice does not tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,10 @@ def check_hints(signing: Signing, sections: Collection[str]) -> None:
     """Reading and device hints stay small and about this text. Raises SignatureInvalid."""
     if not set(signing.reading) <= set(sections):
         raise SignatureInvalid("reading")
-    if any(not 0 <= row.scrolled <= 100 or min(row.shown_ms, row.dwell_ms) < 0 for row in signing.reading.values()):
+    if any(
+        not 0 <= row.scrolled <= 100 or min(row.shown_ms, row.dwell_ms, row.heard_ms) < 0
+        for row in signing.reading.values()
+    ):
         raise SignatureInvalid("reading")
     if len(signing.device) > MOST_HINTS or any(len(k) > 40 or len(v) > 300 for k, v in signing.device.items()):
         raise SignatureInvalid("device")

@@ -1,15 +1,19 @@
 """The rows this package reads and writes."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from audit.transaction import Repository
 from clinic.transaction import ClinicTransaction
 from consent.records import ConsentRecord, ConsentTemplate
 
+if TYPE_CHECKING:
+    from consent.companions import Companion
+
 
 class ConsentTransaction(ClinicTransaction, Protocol):
     consent_templates: Repository[ConsentTemplate]
     consent_records: Repository[ConsentRecord]
+    companions: "Repository[Companion]"
 
 
 class Sealer(Protocol):

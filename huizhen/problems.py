@@ -85,6 +85,8 @@ STATUS: Mapping[str, int] = {
     "token.used": 401,
     "visit.removed": 403,
     "consent.capacity_invalid": 422,
+    "consent.companion_invalid": 422,
+    "consent.speech_unavailable": 503,
     "store.error": 500,
     "store.full": 507,
     "store.busy": 503,

@@ -12,6 +12,7 @@ from huizhen.auth.staff import StaffDoor
 from huizhen.health import Health
 from huizhen.metrics import Metrics
 from huizhen.settings import Settings
+from huizhen.speech import SpeechShelf
 from huizhen.store.checkpoints import Checkpointer
 from huizhen.store.tables import StoreTransaction
 from huizhen.tokens import TokenBook
@@ -37,4 +38,5 @@ class Services:
     health: Health
     checkpoints: Checkpointer
     playback: Playback
+    speech: SpeechShelf
     base_url: Callable[[], str]  # what links begin with

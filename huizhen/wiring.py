@@ -31,6 +31,7 @@ from huizhen.recording_rules import gate_of, stamp_of
 from huizhen.services import Services
 from huizhen.settings import Settings
 from huizhen.sockets import SocketEdge
+from huizhen.speech import SpeechShelf, voice_of
 from huizhen.store.blobs import LocalBlobs
 from huizhen.store.checkpoints import Checkpointer
 from huizhen.store.database import SqlDatabase, utc_now
@@ -175,6 +176,7 @@ def _assemble(
         health=_health(settings, metrics, database, media),
         checkpoints=checkpoints,
         playback=Playback(database, database.keys, blobs),
+        speech=SpeechShelf(voice_of(settings.speech), blobs, settings.data_dir / "speech"),
         base_url=address,
     )
     metrics.watch(lambda: figures(live, recorder))

@@ -9,6 +9,7 @@ from uuid import uuid4
 from audit.events import EventCode
 from audit.transaction import AuditEvent, Database
 from clinic.consult import Consult, Seat
+from consent.companions import require_recordable
 from consent.errors import RecordingNotPermitted
 from consent.grant import RecordingGrant
 from consent.records import ConsentAction, ConsentRecord, Purpose
@@ -205,6 +206,7 @@ class Ledger:
             if seat in present.withdrawn and not _signed_since(records, seat, present.withdrawn[seat])
         )  # fmt: skip
         here: list[Seat] = [seats[seat] for seat in sorted(set(present.seats))]
+        require_recordable(await tx.companions.find(consult_id=consult.id), present.seats)
         grant = self._gate(consult, recording_id, here, records, tx.now)
         return replace(grant, recorded=grant.recorded - frozenset(refusing))
 

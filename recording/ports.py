@@ -14,7 +14,7 @@ from consent.gate import RecordingPolicy, recording_grant
 from consent.grant import RecordingGrant
 from consent.records import ConsentRecord
 from consent.transaction import ConsentTransaction
-from recording.records import Gap, Recording, Segment
+from recording.records import Gap, Recording, Segment, SpokenMark
 from rtc.sink import Tap
 
 
@@ -22,6 +22,7 @@ class RecordingTransaction(ConsentTransaction, Protocol):
     recordings: Repository[Recording]
     segments: Repository[Segment]
     gaps: Repository[Gap]
+    spoken_marks: Repository[SpokenMark]
 
 
 class KeyRing(Protocol):

@@ -8,7 +8,7 @@ from audit.errors import DuplicateOperation
 from clinic.errors import NotPermitted
 from clinic.roles import Action, permits
 from consent.records import Purpose
-from signaling import closing, consenting, joining, talking
+from signaling import closing, consenting, joining, spoken, talking
 from signaling import messages as m
 from signaling.errors import INTERNAL, NotJoined, ack_of, is_coded
 from signaling.live import Live, log
@@ -84,6 +84,7 @@ HANDLERS: dict[str, Handler] = {
         lambda live, line, msg: consenting.stop_recording(live, line, msg.reason, msg.op),
     ),
     "consent.withdraw": _handler(m.ConsentWithdraw, Action.WITHDRAW_CONSENT, _withdraw),
+    "consent.spoken": _handler(m.ConsentSpoken, Action.WITNESS_CONSENT, spoken.act),
     "guest.invite": _handler(m.GuestInvite, Action.INVITE_GUEST, talking.invite),
     "stats": _handler(m.Stats, Action.JOIN_MEDIA, talking.stats),
 }

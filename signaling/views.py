@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from clinic.consult import ChatMessage, Consult, SeatState
 from clinic.roles import Action, permits
+from consent.companions import Companion, barring, helping
 from consent.records import Purpose
 from consent.standing import Standing, required_purposes, standing
 from recording.records import RecordingState
@@ -25,6 +26,7 @@ LIVE_ACTIONS = (
     Action.WITHDRAW_CONSENT,
     Action.START_RECORDING,
     Action.STOP_RECORDING,
+    Action.WITNESS_CONSENT,
 )
 SourceName = Literal["mic", "camera", "screen"]
 StandingName = Literal["permitted", "refused", "withdrawn", "undecided"]
@@ -41,6 +43,15 @@ class StandingView(View):
     rec_av: StandingName | None = None
 
 
+class HelperView(View):
+    """Who helps at the same device; `permits_recording` null = neither seen nor heard, so not asked."""
+
+    name: str
+    relation: str
+    in_call: bool
+    permits_recording: bool | None
+
+
 class SeatView(View):
     id: str
     role: str
@@ -53,6 +64,7 @@ class SeatView(View):
     hand: bool
     consent: StandingView
     recorded: bool
+    helper: HelperView | None = None
     quality: LevelName | None = None
     waiting_since: AwareDatetime | None = None
 
@@ -63,6 +75,8 @@ class RecordingView(View):
     waiting_for: list[str]
     reason: str | None = None
     started_at: AwareDatetime | None = None
+    asking: str | None = Field(None, description="seat whose spoken agreement is being asked for")
+    spoken: list[str] = Field(default_factory=list, description="seats whose spoken agreement is marked in it")
 
 
 class ConsultView(View):
@@ -146,8 +160,17 @@ def seat_view(room: LiveRoom, seat_id: str) -> SeatView:
         hand=person.hand,
         consent=standing_view(room, seat_id),
         recorded=active and permitted and seat_id in room.in_call,
+        helper=helper_view(helping(room.companions, seat_id)),
         quality=person.quality.value if person.quality is not None else None,
         waiting_since=seat.waiting_since if seat.state is SeatState.WAITING else None,
+    )
+
+
+def helper_view(row: Companion | None) -> HelperView | None:
+    if row is None:
+        return None
+    return HelperView(
+        name=row.name, relation=row.relation, in_call=row.in_call, permits_recording=row.permits_recording
     )
 
 
@@ -180,13 +203,16 @@ def recording_view(room: LiveRoom) -> RecordingView | None:
     recording = room.recording
     if recording is None:
         return None
-    missing = [s for s in sorted(room.in_call) if standing_of(room, s, Purpose.REC_AV) is not Standing.PERMITTED]
+    undecided = {s for s in room.in_call if standing_of(room, s, Purpose.REC_AV) is not Standing.PERMITTED}
+    missing = sorted(undecided | set(barring(room.companions, room.in_call)))
     return RecordingView(
         id=recording.id,
         state=recording.state.value,
         waiting_for=[] if recording.over or recording.state is RecordingState.FINALIZING else missing,
         reason=room.recording_reason or recording.stop_reason,
         started_at=recording.started_at,
+        asking=room.asking.seat_id if room.asking and room.asking.recording_id == recording.id else None,
+        spoken=sorted(seat for each, seat in room.spoken if each == recording.id),
     )
 
 

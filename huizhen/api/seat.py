@@ -10,7 +10,7 @@ from audit.transaction import AuditEvent
 from clinic import visit
 from clinic.consult import Consult, Seat
 from clinic.people import Role
-from consent import desk
+from consent import companions, desk, speech
 from consent.errors import SignatureInvalid
 from consent.records import ConsentRecord, SignerCapacity
 from consent.signing import SectionReading
@@ -28,6 +28,7 @@ from huizhen.api.shapes.seat import (
     ConsultCard,
     DeviceCheck,
     DoctorCard,
+    HelperCard,
     InstitutionCard,
     Opened,
     PatientCard,
@@ -91,6 +92,7 @@ async def overview_of(tx: StoreTransaction, caller: SeatCaller) -> SeatOverview:
         identity_confirmed=caller.device.identity_confirmed_at is not None,
         device_checked=caller.device.device_checked_at is not None,
         consent=consent_card(consult, seat, records, house.recording_basis),
+        helper=helper_card(companions.helping(await tx.companions.find(consult_id=consult.id), seat.id)),
         csrf=caller.csrf,
         server_time=tx.now,
     )
@@ -104,6 +106,14 @@ def consent_card(consult: Consult, seat: Seat, records: Sequence[ConsentRecord],
     return ConsentCard(
         complete=decided and all(standing.get(purpose) is Standing.PERMITTED for purpose in needed),
         standing=standing,
+    )
+
+
+def helper_card(row: companions.Companion | None) -> HelperCard | None:
+    if row is None:
+        return None
+    return HelperCard(
+        name=row.name, relation=row.relation, in_call=row.in_call, permits_recording=row.permits_recording
     )
 
 
@@ -182,6 +192,7 @@ async def show_consent(call: Call[NoBody]) -> PresentedConsent:
             child_must_assent=shown.child_must_assent,
         ),
         shared_with=list(names.values()),
+        speech=speech.clips(call.services.speech.voice, shown.locale, shown.text),
     )
 
 
@@ -199,7 +210,7 @@ async def sign_consent(call: Call[SignConsent]) -> SeatOverview:
 def _signing(call: Call[SignConsent]) -> desk.Signing:
     body = call.body
     reading = {
-        each.key: SectionReading(each.shown_ms, each.dwell_ms, round(each.scrolled_percent))
+        each.key: SectionReading(each.shown_ms, each.dwell_ms, round(each.scrolled_percent), each.heard_ms)
         for each in body.reading.sections
     }
     hints = {

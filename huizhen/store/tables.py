@@ -15,9 +15,10 @@ from audit.transaction import AuditEvent, Repository
 from clinic.consult import ChatMessage, Consult, FollowUpEvidence, Seat, VisitNote
 from clinic.panel import Case, DecisionNote, Invitation, Opinion
 from clinic.people import Institution, Patient, Staff
+from consent.companions import Companion
 from consent.records import ConsentRecord, ConsentTemplate
 from huizhen.auth.rows import DeviceSession, JoinLink, PlaybackView, StaffCredential, StaffSession
-from recording.records import Gap, Recording, Segment
+from recording.records import Gap, Recording, Segment, SpokenMark
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ TABLES: tuple[Table, ...] = (
     Table("decision_notes", DecisionNote, indexes=_CONSULT),
     Table("consent_templates", ConsentTemplate, append_only=True, indexes=(("institution_id", "key"),)),
     Table("consent_records", ConsentRecord, append_only=True, indexes=(*_CONSULT, ("seat_id",))),
+    Table("companions", Companion, append_only=True, indexes=(*_CONSULT, ("seat_id",))),
+    Table("spoken_marks", SpokenMark, append_only=True, indexes=(*_CONSULT, ("recording_id",))),
     Table("recordings", Recording, indexes=(*_CONSULT, ("state",))),
     Table("segments", Segment, append_only=True, indexes=(*_CONSULT, ("recording_id",))),
     Table("gaps", Gap, indexes=(*_CONSULT, ("recording_id",))),
@@ -87,6 +90,8 @@ class StoreTransaction(ABC):
     decision_notes: Repository[DecisionNote]
     consent_templates: Repository[ConsentTemplate]
     consent_records: Repository[ConsentRecord]
+    companions: Repository[Companion]
+    spoken_marks: Repository[SpokenMark]
     recordings: Repository[Recording]
     segments: Repository[Segment]
     gaps: Repository[Gap]

@@ -141,10 +141,10 @@ async def test_reading_and_device_are_kept(world: World) -> None:
         async with world.db.begin() as tx:
             await desk.sign(tx, world.sealer, booked.patient_seat.id, signed)
     async with world.db.begin() as tx:
-        signed = replace(signed, reading={"limits": SectionReading(10, 900, 100)})
+        signed = replace(signed, reading={"limits": SectionReading(10, 900, 100, 1200)})
         record = await desk.sign(tx, world.sealer, booked.patient_seat.id, signed)
     evidence = json.loads(record.evidence)
-    assert evidence["reading"] == {"limits": {"shown_ms": 10, "dwell_ms": 900, "scrolled": 100}}
+    assert evidence["reading"] == {"limits": {"shown_ms": 10, "dwell_ms": 900, "scrolled": 100, "heard_ms": 1200}}
     assert evidence["device"] == {"agent": "phone"}
 
 

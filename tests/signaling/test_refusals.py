@@ -32,6 +32,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "recording.start": {"op": "x" * 16},
     "recording.stop": {"op": "x" * 16},
     "consent.withdraw": {"op": "x" * 16, "purposes": ["rec_av"]},
+    "consent.spoken": {"op": "x" * 16, "seat": "s1", "phase": "begin"},
     "guest.invite": {"op": "x" * 16, "role": "family", "display_name": "n", "relation": "son"},
     "stats": dict.fromkeys(("freezes", "concealed_ms", "rtt_ms", "kbps_in", "kbps_out", "fps", "width"), 0),
 }
@@ -84,6 +85,7 @@ def test_codes_are_those_of_the_domain() -> None:
         ("hand", {"raised": "true"}, "raised"),
         ("consent.withdraw", {"purposes": []}, "purposes"),
         ("consent.withdraw", {"purposes": ["everything"]}, "purposes"),
+        ("consent.spoken", {"phase": "perhaps"}, "phase"),
         ("guest.invite", {"role": "attending"}, "role"),
         ("guest.invite", {"display_name": "x" * 41}, "display_name"),
         ("terminate", {"reason_code": "felt_like_it"}, "reason_code"),

@@ -1,5 +1,6 @@
 """The migrations make exactly the schema of the models, guards included, on a database that keeps to itself."""
 
+import re
 import sqlite3
 import stat
 from pathlib import Path
@@ -32,10 +33,11 @@ async def test_models_equal_migrations(url: str, tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "data" / "huizhen.db").stat().st_mode) == 0o600
 
 
-def test_the_initial_migration_has_the_guards_of_the_models() -> None:
-    text = render_migration.TARGET.read_text()
+def test_the_migrations_have_the_guards_of_the_models() -> None:
+    texts = [path.read_text() for path in sorted(render_migration.TARGET.parent.glob("0*.py"))]
+    guards = "".join(re.split(r"(?:install_guards|guard_statements)\(", text, maxsplit=1)[-1] for text in texts)
     for table in (*schema.APPEND_ONLY_LOG, *schema.APPEND_ONLY_ROWS):
-        assert f'"{table}"' in text.split("install_guards(")[1]
+        assert f'"{table}"' in guards
 
 
 async def test_the_schema_can_be_taken_down_again(url: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from consent import gate
+from consent.companions import require_recordable
 from consent.errors import RecordingNotPermitted
 from consent.gate import Effect, RecordingPolicy
 from recording.records import Recording, RecordingState
@@ -79,6 +80,7 @@ class FakeRecorder:
         async with self._db.read() as tx:
             consult = await tx.consults.get(consult_id)
             records = await tx.consent_records.find(consult_id=consult_id)
+            require_recordable(await tx.companions.find(consult_id=consult_id), self._present(consult_id))
             present = [await tx.seats.get(seat_id) for seat_id in self._present(consult_id)]
         now = self._clock()
         return gate.recording_grant(consult, recording_id, present, records, policy=RecordingPolicy(), now=now)

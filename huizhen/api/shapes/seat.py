@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, RootModel, StringConstraints
 
 from clinic.consult import ConsultKind, ConsultStatus, SeatState
 from clinic.people import Role
@@ -21,6 +21,7 @@ from huizhen.api.shapes.base import (
     Name,
     Natural,
     Query,
+    Short,
 )
 
 DeviceState = Literal["ok", "missing", "denied", "busy"]
@@ -78,6 +79,15 @@ class ConsentCard(Answer):
     standing: dict[Purpose, Standing]
 
 
+class HelperCard(Answer):
+    """Who helps at this device."""
+
+    name: str
+    relation: str
+    in_call: bool
+    permits_recording: bool | None
+
+
 class SeatOverview(Answer):
     seat: SeatCard
     patient: PatientCard
@@ -88,6 +98,7 @@ class SeatOverview(Answer):
     identity_confirmed: bool
     device_checked: bool
     consent: ConsentCard
+    helper: HelperCard | None = None
     csrf: str
     server_time: Moment
 
@@ -144,6 +155,7 @@ class PresentedConsent(Answer):
     shown_sha256: str
     signer: Signer
     shared_with: list[str]
+    speech: dict[str, str]  # section key or "question.<purpose>" -> id of its sound; empty without a voice
 
 
 class Signature(Answer):
@@ -161,6 +173,7 @@ class SectionReading(Answer):
     shown_ms: Natural = 0
     dwell_ms: Natural
     scrolled_percent: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+    heard_ms: Natural = 0
 
 
 class Reading(Answer):
@@ -182,6 +195,23 @@ class SignConsent(Body):
     capacity: Literal["self", "guardian"] = "self"
     relation: Line | None = None
     child_assents: bool = False
+
+
+class DeclareHelper(Body):
+    present: bool
+    name: Short = ""
+    relation: Short = ""
+    in_call: bool = False
+    permits_recording: bool | None = None
+
+
+class Prompt(Answer):
+    text: str
+    clip: str | None = None
+
+
+class Prompts(RootModel[dict[str, Prompt]]):
+    """Screen of the patient page -> what is said there."""
 
 
 class WithdrawConsent(Body):

@@ -33,6 +33,12 @@ export interface ChatView {
   sent_at: string;
 }
 
+export interface ConsentSpoken {
+  op: string;
+  seat: string;
+  phase: "begin" | "end" | "cancel";
+}
+
 export interface ConsentTold {
   epoch: string;
   seq: number;
@@ -82,6 +88,13 @@ export interface GuestInvite {
 
 export interface Hand {
   raised: boolean;
+}
+
+export interface HelperView {
+  name: string;
+  relation: string;
+  in_call: boolean;
+  permits_recording: boolean | null;
 }
 
 export interface Join {
@@ -173,6 +186,8 @@ export interface RecordingView {
   waiting_for: string[];
   reason?: string;
   started_at?: string;
+  asking?: string;
+  spoken?: string[];
 }
 
 export interface Remove {
@@ -214,6 +229,7 @@ export interface SeatView {
   hand: boolean;
   consent: StandingView;
   recorded: boolean;
+  helper?: HelperView;
   quality?: "good" | "fair" | "poor" | "lost";
   waiting_since?: string;
 }
@@ -326,6 +342,7 @@ export interface ClientEvents {
   "recording.start": RecordingStart;
   "recording.stop": RecordingStop;
   "consent.withdraw": ConsentWithdraw;
+  "consent.spoken": ConsentSpoken;
   "guest.invite": GuestInvite;
   "stats": Stats;
 }
@@ -345,6 +362,7 @@ export interface ClientAcks {
   "recording.start": Ack;
   "recording.stop": Ack;
   "consent.withdraw": Ack;
+  "consent.spoken": Ack;
   "guest.invite": Ack<{ seat: string; link: { url: string; qr_svg: string; expires_at: string; code?: string } }>;
   "stats": Ack;
 }
