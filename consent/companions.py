@@ -22,6 +22,8 @@ from consent.transaction import ConsentTransaction, Sealer
 
 ROLE = "helper"
 LONGEST = 40
+REFUSED = "rec.companion_refused"
+_WORDS = {True: "permitted", False: "refused", None: "not_asked"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ async def declare(
         "role": ROLE,
         "present": row.present,
         "in_call": row.in_call,
-        "permits_recording": row.permits_recording,
+        "recording": _WORDS[row.permits_recording],
         "evidence": row.digest,
     }
     actor = by.seat_id or by.id
@@ -156,9 +158,6 @@ def require_recordable(rows: Sequence[Companion], seat_ids: Iterable[str]) -> No
     """A companion on camera is a present human. Raises RecordingNotPermitted."""
     if seats := barring(rows, seat_ids):
         raise RecordingNotPermitted((REFUSED,), seats)
-
-
-REFUSED = "rec.companion_refused"
 
 
 def signed_with(row: Companion | None) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from aiohttp import web
 from audit.errors import MissingRow
 from consent import speech
 from huizhen.api.call import Call
+from huizhen.api.playing import byte_range
 from huizhen.api.route import Own, Route, Table, Unit, public, seat
 from huizhen.api.shapes.base import LocaleQuery, NoBody, Stream
 from huizhen.api.shapes.seat import Prompt, Prompts
@@ -17,8 +18,15 @@ _LOCALES = ("zh", "en")
 _FOREVER = "max-age=31536000, immutable"
 
 
-def _sound(data: bytes, scope: str) -> web.Response:
-    return web.Response(body=data, content_type="audio/mpeg", headers={"Cache-Control": f"{scope}, {_FOREVER}"})
+def _sound(call: Call[NoBody], data: bytes, scope: str) -> web.Response:
+    """Whole, or the part asked for: Safari plays no sound from a server without ranges."""
+    start, end, partial = byte_range(call.request.headers.get("Range"), len(data))
+    headers = {"Cache-Control": f"{scope}, {_FOREVER}", "Accept-Ranges": "bytes"}
+    if partial:
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(data)}"
+    return web.Response(
+        status=206 if partial else 200, body=data[start:end], content_type="audio/mpeg", headers=headers
+    )
 
 
 async def section(call: Call[NoBody]) -> web.Response:
@@ -31,7 +39,7 @@ async def section(call: Call[NoBody]) -> web.Response:
     if said is None:
         raise MissingRow("speech")
     locale, text = said
-    return _sound(await shelf.say(seat_row.institution_id, clip, locale, text), "private")
+    return _sound(call, await shelf.say(seat_row.institution_id, clip, locale, text), "private")
 
 
 async def prompt_list(call: Call[NoBody]) -> Prompts:
@@ -46,7 +54,7 @@ async def prompt(call: Call[NoBody]) -> web.Response:
     for locale in _LOCALES:
         for screen, known in shelf.prompt_clips(locale).items():
             if known == clip:
-                return _sound(await shelf.say(PUBLIC, clip, locale, prompts(locale)[screen]), "public")
+                return _sound(call, await shelf.say(PUBLIC, clip, locale, prompts(locale)[screen]), "public")
     raise MissingRow("speech")
 
 

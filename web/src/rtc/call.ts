@@ -129,6 +129,7 @@ export class Call {
   startRecording = (): Promise<Ack> => this.session.act("recording.start");
   stopRecording = (reason?: string): Promise<Ack> => this.session.act("recording.stop", reason ? { reason } : {});
   withdraw = (purposes: Purpose[], reason?: string): Promise<Ack> => this.session.act("consent.withdraw", { purposes, ...(reason ? { reason } : {}) });
+  spoken = (seat: string, phase: "begin" | "end" | "cancel"): Promise<Ack> => this.session.act("consent.spoken", { seat, phase });
   invite = (role: Role, display_name: string, relation: string): Promise<Ack<{ seat: string; link: SeatLink }>> =>
     this.session.act("guest.invite", { role, display_name, relation });
 

@@ -38,9 +38,13 @@ export interface SeatOverview {
   identity_confirmed: boolean;
   device_checked: boolean;
   consent: { complete: boolean; standing: Partial<Record<Purpose, Standing>> };
+  /** Who helps at this device. */
+  helper?: Aide | null;
   csrf: string;
   server_time: string;
 }
+
+export interface Aide { name: string; relation: string; in_call: boolean; permits_recording: boolean | null }
 
 export type DeviceVerdict = "ok" | "missing" | "denied" | "busy";
 export type NetworkVerdict = "good" | "fair" | "poor";
@@ -66,6 +70,8 @@ export interface Presentation {
   signer: { expected_name_masked: string; capacity: "self" | "guardian"; child_must_assent?: boolean };
   /** Names of the institutions SHARE_PANEL is about. */
   shared_with?: string[];
+  /** Section key or "question.<purpose>" → id of its sound; empty without a voice. */
+  speech: Record<string, string>;
 }
 
 export interface Signing {
@@ -87,7 +93,7 @@ export type Stroke = [number, number, number][];
 /** `method: "typed"` is the keyboard way: no strokes, the image shows the typed name. */
 export interface SignatureDrawing { png: string; strokes: Stroke[]; method: "drawn" | "typed" }
 
-export interface SectionReading { key: string; dwell_ms: number; scrolled_percent: number }
+export interface SectionReading { key: string; dwell_ms: number; scrolled_percent: number; heard_ms?: number }
 
 export interface AfterVisit {
   status: ConsultStatus;
@@ -122,6 +128,7 @@ export interface SeatView {
   quality?: QualityLevel | null;
   consent: Partial<Record<Purpose, Standing>>;
   recorded: boolean;
+  helper?: Aide | null;
   waiting_since?: string | null;
 }
 
@@ -131,6 +138,10 @@ export interface RecordingView {
   reason?: string | null;
   waiting_for: string[];
   started_at?: string | null;
+  /** Seat whose spoken agreement is being asked for. */
+  asking?: string | null;
+  /** Seats whose spoken agreement is marked in it. */
+  spoken?: string[];
 }
 
 export interface ChatMessage { id: string; seat: string; text: string; sent_at: string }
