@@ -18,7 +18,7 @@ export interface Source {
 export function matrixOf(source: Source): Matrix {
   const people = source.seats.filter((seat) => seat.state !== "removed" && seat.role !== ("device" as string));
   const purposes = [...new Set(people.flatMap((seat) => Object.keys(seat.consent) as Purpose[]))];
-  const asked = purposes.filter((purpose) => people.some((seat) => !STAFF.includes(seat.role) && seat.consent[purpose] !== undefined));
+  const asked = purposes.filter((purpose) => people.some((seat) => !STAFF.includes(seat.role) && seat.consent[purpose] != null));
   return { purposes: asked, rows: people.map((seat) => rowOf(seat, asked, source)) };
 }
 
@@ -29,8 +29,8 @@ function rowOf(seat: SeatView, purposes: readonly Purpose[], source: Source): Ro
 }
 
 function cellOf(seat: SeatView, purpose: Purpose, acts: readonly ConsentView[]): Cell {
-  const standing = seat.consent[purpose];
-  if (standing === undefined) return { standing: "notAsked", at: null, by: "", how: "" };
+  const standing = seat.consent[purpose]; // null in REST answers: not asked
+  if (standing == null) return { standing: "notAsked", at: null, by: "", how: "" };
   const act = [...acts].reverse().find((one) => one.seat === seat.id && (one.permitted.includes(purpose) || one.refused.includes(purpose)));
   if (!act) return { standing, at: null, by: "", how: "" };
   return { standing, at: act.recorded_at, by: act.signer || seat.display_name, how: act.action === "withdrawn" ? "withdrew" : act.capacity };
