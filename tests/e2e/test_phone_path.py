@@ -12,8 +12,9 @@ import pytest
 from playwright.async_api import Page, Response, expect
 
 from tests.e2e.house import PHONE, ROOT, House, People, button, press, scribble, visitors
-from tests.e2e.test_pages import both_languages, look, opened, patient_looks
-from tests.e2e.visit import SIGN_IN
+from tests.e2e.test_pages import both_languages, look, opened, patient_looks, problems
+from tests.e2e.test_playback import open_player
+from tests.e2e.visit import SIGN_IN, visit
 
 pytestmark = pytest.mark.browser
 
@@ -230,7 +231,7 @@ async def test_read_aloud_with_pause_progress_and_speed(house: House) -> None:
         await expect(section.get_by_role("button").nth(1)).to_contain_text("1.25×")
         await look(page, "patient-4-aloud-zh", "390")
         await section.get_by_role("button").first.click()
-        await expect(section).not_to_have_class(re.compile(r"\baloud\b"))
+        await expect(section).not_to_have_class(re.compile(r"\bread\b"))
         await button(page, "shared:elder.on").click()
         await expect(page.locator(".prompt .hz-btn")).to_be_visible()
         await page.locator(".prompt .hz-btn").click()
@@ -244,3 +245,29 @@ async def test_wechat_is_told_the_way_out_first(house: House) -> None:
         await expect(page.locator("ol.how li").first).to_be_visible()
         await expect(page.locator("ol.how")).to_contain_text("在默认浏览器中打开")
         await patient_looks(page, "0-wechat")
+
+
+async def test_a_spoken_agreement_is_seen_by_both_and_jumped_to_in_the_player(house: House) -> None:
+    problems.clear()
+    async with visit(house, until_flowing=False) as call:
+        recording = await call.record()
+        await call.doctor.click("[data-act=spoken-ask]")
+        await expect(call.patient.locator("[data-testid=asking]")).to_contain_text("我同意")
+        await expect(call.doctor.locator("[data-testid=asking]")).to_be_visible()
+        await look(call.patient, "patient-7-spoken", "390")
+        await look(call.doctor, "room-spoken", "390 1440")
+        await call.doctor.click("[data-act=spoken-heard]")
+        for page in call.both:
+            await expect(page.locator(".banner .spoken")).to_be_visible()
+        ((began, asked),) = call.rows("SELECT began_at, asked_by FROM spoken_marks WHERE consult_id = ?")
+        assert began and asked
+        await call.doctor.click("[data-act=end]")
+        await call.doctor.locator("dialog[open] .danger").click()
+        await expect(call.doctor.locator("textarea[name=complaint]")).to_be_visible()
+        player = await open_player(call.people, recording)
+        mark = player.locator(".marks .hz-btn", has_text="口头同意")
+        await mark.click()
+        seek = player.locator("input.seek")
+        await expect(seek).not_to_have_value("0")
+        await look(player, "player-spoken", "1440")
+    assert problems == [], "\n".join(problems)

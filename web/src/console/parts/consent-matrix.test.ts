@@ -25,6 +25,7 @@ describe("consent at a glance", () => {
     expect(patient?.cells.rec_av).toEqual({ standing: "withdrawn", at: "3", by: "p", how: "withdrew" });
     expect(doctor?.cells.treat).toEqual({ standing: "notAsked", at: null, by: "", how: "" });
     expect(doctor?.cells.rec_av).toMatchObject({ at: "2", by: "d", how: "staff_notice" });
+    expect(matrixOf({ seats: people, consents: [], companions: [] }).rows[1]?.cells.rec_av?.standing).toBe("notice");
     expect(family?.cells.rec_av).toEqual({ standing: "undecided", at: null, by: "", how: "" });
   });
 

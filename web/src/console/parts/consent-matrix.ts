@@ -4,7 +4,7 @@ import type { CompanionView, ConsentView } from "../types";
 
 const STAFF = ["attending", "inviting", "expert", "chair", "nurse"];
 
-export interface Cell { standing: Standing | "notAsked"; at: string | null; by: string; how: string }
+export interface Cell { standing: Standing | "notAsked" | "notice"; at: string | null; by: string; how: string }
 export interface Row {
   seat: string; name: string; role: string; helper: CompanionView | null;
   cells: Partial<Record<Purpose, Cell>>;
@@ -32,6 +32,7 @@ function cellOf(seat: SeatView, purpose: Purpose, acts: readonly ConsentView[]):
   const standing = seat.consent[purpose]; // null in REST answers: not asked
   if (standing == null) return { standing: "notAsked", at: null, by: "", how: "" };
   const act = [...acts].reverse().find((one) => one.seat === seat.id && (one.permitted.includes(purpose) || one.refused.includes(purpose)));
+  if (!act && STAFF.includes(seat.role)) return { standing: "notice", at: null, by: "", how: "" }; // the standing notice
   if (!act) return { standing, at: null, by: "", how: "" };
   return { standing, at: act.recorded_at, by: act.signer || seat.display_name, how: act.action === "withdrawn" ? "withdrew" : act.capacity };
 }
