@@ -2,9 +2,11 @@
 
 from huizhen.api import (
     admin,
+    aloud,
     archive,
     audit,
     breakglass,
+    companion,
     consults,
     directory,
     disposals,
@@ -30,6 +32,8 @@ ROUTES: Table = (
     *public.ROUTES,
     *session.ROUTES,
     *seat.ROUTES,
+    *aloud.ROUTES,
+    *companion.ROUTES,
     *consults.ROUTES,
     *withdrawing.ROUTES,
     *panels.ROUTES,

@@ -331,7 +331,9 @@ class Ledger(RuleBasedStateMachine):
         records = self.run(self.world.records(consult))
         word = {names[seat.id]: self.said.get((names[seat.id], Purpose.REC_AV)) for seat in present}
         try:
-            made = gate.recording_grant(consult, "r", present, records, policy=policy, now=self.world.clock())
+            made = gate.recording_grant(
+                consult, "r", present, records, policy=policy, now=self.world.clock(), beside=()
+            )
         except RecordingNotPermitted:
             everybody = all(said == "yes" for said in word.values())
             patient = self.said.get(("patient", Purpose.REC_AV)) == "yes"
