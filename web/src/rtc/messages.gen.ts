@@ -216,6 +216,7 @@ export interface PrivacyView {
   pauses?: PauseView[];
   exam?: ExamView;
   exam_declined?: boolean;
+  ready?: boolean;
 }
 
 export interface QualityTold {
@@ -329,9 +330,9 @@ export interface SeatView {
   helper?: HelperView;
   quality?: "good" | "fair" | "poor" | "lost";
   waiting_since?: string;
+  ready?: boolean;
   declared_by?: string;
   kind?: string;
-  ready?: boolean;
 }
 
 export interface ShownVideo {
