@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from clinic.documents import canonical, digest
-from consent.choices import settings_of
 from consent.desk import wording
 from consent.templates import LOCALES, Rendered
 from consent.transaction import ConsentTransaction
@@ -56,8 +55,7 @@ async def words_of(tx: ConsentTransaction, seat_id: str, voice: str, clip: str) 
 
     All questions that can be shown: who decides anew hears also those they had said no to.
     """
-    settings = await settings_of(tx, (await tx.seats.get(seat_id)).institution_id)
-    for locale in (each for each in settings.locales if each in LOCALES):
+    for locale in LOCALES:
         for said in spoken(await wording(tx, seat_id, locale, again=True)).values():
             if clip_id(voice, locale, said) == clip:
                 return locale, said

@@ -47,6 +47,21 @@ async def test_only_the_seats_own_text_has_a_sound(world: World) -> None:
         assert await speech.words_of(tx, booked.patient_seat.id, VOICE, "0" * 32) is None
 
 
+async def test_who_decides_anew_hears_also_what_they_refused(world: World) -> None:
+    booked = await world.book()
+    await world.sign(booked.patient_seat, rec_av=False)
+    async with world.db.read() as tx:
+        anew = await desk.wording(tx, booked.patient_seat.id, "zh", again=True)
+        clip = speech.clips(VOICE, "zh", anew)["question.rec_av"]
+        assert await speech.words_of(tx, booked.patient_seat.id, VOICE, clip) is not None
+        assert "question.rec_av" not in speech.spoken(await desk.wording(tx, booked.patient_seat.id, "zh"))
+
+
+async def test_a_further_language_is_left_to_the_phones_own_voice(world: World) -> None:
+    text = await shown(world, (await world.book()).patient_seat.id)
+    assert speech.clips(VOICE, "bo", text) == {}
+
+
 async def test_what_is_too_long_to_be_said_in_one_piece_is_left_to_the_eye(world: World) -> None:
     text = await shown(world, (await world.book()).patient_seat.id)
     endless = replace(text, sections=(replace(text.sections[0], body="长" * speech.LONGEST), *text.sections[1:]))

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { CallState } from "@/rtc/call";
 import { fromSnapshot } from "@/rtc/room-state";
 import type { Presentation, SeatOverview, SeatView, Snapshot } from "@/shared/protocol";
-import { draft, lay, undecided } from "./draft";
+import { answered, decided, draft, forget, lay, undecided } from "./draft";
 import { nextScreen, secretOf } from "./journey";
 import { loudness } from "./level";
 import { judge, measureNetwork } from "./network-check";
@@ -42,6 +42,23 @@ describe("the way", () => {
     expect(undecided()).toEqual(["rec_av"]);
     expect(lay(text("b"))).toBe(false);
     expect(undecided()).toEqual(["treat", "rec_av"]);
+  });
+  it("when and how it was decided goes with the text: languages changed, times, answers to the small question", () => {
+    const text = (sha: string, locale: string) => ({ shown_sha256: sha, locale, questions: [{ purpose: "treat" }] }) as unknown as Presentation;
+    forget();
+    lay(text("a", "zh"));
+    answered(1);
+    answered(0);
+    decided("treat", false);
+    expect([draft.answers, draft.decisions, Object.keys(draft.decidedAt)]).toEqual([[1, 0], { treat: false }, ["treat"]]);
+    lay(text("b", "en"));
+    expect([draft.answers, draft.decisions, draft.decidedAt]).toEqual([[], {}, {}]);
+    lay(text("a", "zh"));
+    expect(draft.switches.map((one) => one.locale)).toEqual(["en", "zh"]);
+    for (let n = 0; n < 9; n += 1) answered(n % 3);
+    expect(draft.answers).toEqual([0, 1, 2, 0, 1, 2]);
+    forget();
+    expect([draft.text, draft.switches, draft.answers]).toEqual([null, [], []]);
   });
   it("a finished consult shows what came of it, whatever is undone", () => {
     const over = overview({ identity_confirmed: false });
