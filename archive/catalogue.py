@@ -62,7 +62,7 @@ class Destruction:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A moment on the player's timeline. Kinds: admitted, left, consent, withdrawn, gap, chat."""
+    """A moment on the player's timeline. Kinds: admitted, left, consent, withdrawn, spoken, gap, chat."""
 
     at: datetime
     kind: str
@@ -106,6 +106,8 @@ async def timeline(tx: ArchiveTransaction, recording_id: str, *, with_chat: bool
             marks.append(Mark(seat.left_at, "left", seat.id, seat.state.value))
     for record in await tx.consent_records.find(consult_id=consult_id):
         marks.append(_said(record))
+    for said_aloud in await tx.spoken_marks.find(recording_id=recording_id):
+        marks.append(Mark(said_aloud.began_at, "spoken", said_aloud.seat_id, said_aloud.asked_by, said_aloud.ended_at))
     for gap in await tx.gaps.find(recording_id=recording_id):
         marks.append(Mark(gap.started_at, "gap", gap.seat_id, gap.cause.value, gap.ended_at))
     if with_chat:
@@ -117,6 +119,9 @@ async def timeline(tx: ArchiveTransaction, recording_id: str, *, with_chat: bool
 _KINDS = {
     ConsentAction.SIGNED: "consent",
     ConsentAction.WITHDRAWN: "withdrawn",
+    ConsentAction.ASSENTED: "assented",
+    ConsentAction.WITNESSED: "witnessed",
+    ConsentAction.ENTERED_IN_ERROR: "corrected",
     ConsentAction.PAUSED: "privacy_paused",
     ConsentAction.RESUMED: "privacy_resumed",
 }

@@ -113,7 +113,8 @@ async def _classes(tx: ArchiveTransaction, consult: Consult) -> list[str]:
     texts = (tx.chat_messages, tx.whereabouts, tx.waiting_messages)
     if any([await table.find(consult_id=consult.id) for table in texts]):
         classes.append(PROCESS_TEXT)
-    if await tx.consent_records.find(consult_id=consult.id):
+    signed = await tx.consent_records.find(consult_id=consult.id)
+    if signed or await tx.companions.find(consult_id=consult.id):
         classes.append(CONSENT)
     return classes
 

@@ -295,6 +295,7 @@ async def _erase(tx: ArchiveTransaction, record: RetainedRecord) -> Mapping[str,
         CONSENT: (
             ("consent_records", tx.consent_records),
             ("consent_attestations", tx.consent_attestations),  # a certificate names the signer
+            ("companions", tx.companions),
         ),
         EMR: (
             ("visit_notes", tx.visit_notes),

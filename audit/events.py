@@ -103,6 +103,8 @@ class EventCode(StrEnum):
     PERSON_GONE = "room.declared_gone"
     ROOM_ATTESTED = "room.attested"
     OFFLINE_OFFERED = "visit.offline_offered"
+    COMPANION_DECLARED = "consent.companion"
+    CONSENT_SPOKEN = "consent.spoken"
     # the room
     ROOM_WAITING = "room.waiting"
     ROOM_ADMITTED = "room.admit"

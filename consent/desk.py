@@ -28,7 +28,7 @@ from consent.transaction import ConsentTransaction, Sealer
 from consent.withdrawing import correct, notice, withdraw
 from consent.witnessing import standing_witness
 
-__all__ = ["Presentation", "Signing", "correct", "notice", "present", "records_of", "sign", "withdraw"]
+__all__ = ["Presentation", "Signing", "correct", "notice", "present", "records_of", "sign", "withdraw", "wording"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +65,9 @@ async def present(tx: ConsentTransaction, seat_id: str, locale: str, *, again: b
     `again`: the person themself wishes to decide anew what they refused; nobody else may ask (条例 art. 22).
     Raises AlreadyRefused when only refused questions are left, NotReady, SeatCannotSign.
     """
-    consult, seat, key = await _signable(tx, seat_id)
+    desk, decided, asked = await _current(tx, seat_id, locale, again=again)
+    seat, template = desk.seat, desk.template
     settings = await settings_of(tx, seat.institution_id)
-    template = await latest(tx, seat.institution_id, key, checks.one_of("locale", locale, settings.locales))
-    records = await records_of(tx, consult.id)
-    decided = overview(records, seat.id)
-    asked = await asked_of(tx, seat, template, records, again=again)
-    if not asked:
-        raise AlreadyRefused(tuple(purpose.value for purpose, said in decided.items() if said in NO))
-    desk = await _desk(tx, consult, seat, template, asked)
     public = {"template": template.id, "version": template.version, "locale": locale, "shown": desk.text.sha256}
     public |= {"purposes": values(asked), "again": again}
     await tx.append(event(EventCode.CONSENT_SHOWN, seat, seat.id, template.id, public))
@@ -81,7 +75,7 @@ async def present(tx: ConsentTransaction, seat_id: str, locale: str, *, again: b
     child = age is not None and age < ages["adult"]
     return Presentation(
         template.id,
-        key,
+        template.key,
         template.version,
         locale,
         desk.text,
@@ -94,6 +88,11 @@ async def present(tx: ConsentTransaction, seat_id: str, locale: str, *, again: b
         again=again,
         locales=settings.locales,
     )
+
+
+async def wording(tx: ConsentTransaction, seat_id: str, locale: str, *, again: bool = False) -> Rendered:
+    """The text `present` would show now, nothing on record. Raises as `present`."""
+    return (await _current(tx, seat_id, locale, again=again))[0].text
 
 
 async def sign(tx: ConsentTransaction, sealer: Sealer, seat_id: str, signing: Signing) -> ConsentRecord:
@@ -170,6 +169,21 @@ async def _assent(tx: ConsentTransaction, sealer: Sealer, desk: Desk, signing: S
     await tx.consent_records.add(record)
     public = {"record": signed.id, "evidence": record.digest}
     await tx.append(event(EventCode.CONSENT_ASSENTED, desk.seat, desk.seat.id, record.id, public))
+
+
+async def _current(
+    tx: ConsentTransaction, seat_id: str, locale: str, *, again: bool
+) -> tuple[Desk, dict[Purpose, Standing], tuple[Purpose, ...]]:
+    """What lies on the desk, where the person stands, and what they are asked."""
+    consult, seat, key = await _signable(tx, seat_id)
+    settings = await settings_of(tx, seat.institution_id)
+    template = await latest(tx, seat.institution_id, key, checks.one_of("locale", locale, settings.locales))
+    records = await records_of(tx, consult.id)
+    decided = overview(records, seat.id)
+    asked = await asked_of(tx, seat, template, records, again=again)
+    if not asked:
+        raise AlreadyRefused(tuple(purpose.value for purpose, said in decided.items() if said in NO))
+    return await _desk(tx, consult, seat, template, asked), decided, asked
 
 
 async def _signable(tx: ConsentTransaction, seat_id: str) -> tuple[Consult, Seat, str]:

@@ -72,6 +72,36 @@ class NotReady(ConsentError):
     code = "consent.not_ready"
 
 
+class CompanionInvalid(ConsentError):
+    """Who helps has to be named, with their relation, and decides about recording when seen or heard."""
+
+    code = "consent.companion_invalid"
+
+
+class SpokenNotRecorded(ConsentError):
+    """A spoken agreement is marked only while the person is being recorded, without a hole."""
+
+    code = "consent.spoken_not_recorded"
+
+
+class SpokenBusy(ConsentError):
+    """Somebody is being asked for their spoken agreement already."""
+
+    code = "consent.spoken_busy"
+
+
+class SpokenNotAsked(ConsentError):
+    """Nobody is being asked, or it took too long."""
+
+    code = "consent.spoken_not_asked"
+
+
+class SpeechFailed(ConsentError):
+    """The sound could not be made now; the text is there to be read."""
+
+    code = "consent.speech_unavailable"
+
+
 class SeatCannotSign(ConsentError):
     """Nothing to sign for this seat, or the consult is over."""
 

@@ -12,6 +12,7 @@ from audit.transaction import AuditEvent
 from clinic.consult import Consult, Seat, SeatState
 from clinic.documents import canonical, digest
 from clinic.people import Institution, Patient, Role
+from consent import companions
 from consent.parties import parties_of
 from consent.policy import Policy
 from consent.records import (
@@ -51,6 +52,7 @@ async def signing_evidence(
 ) -> dict[str, Any]:
     """One signature: the text word for word, the decisions, the signer, the reading, the room."""
     inside = await tx.seats.find(consult_id=desk.consult.id, state=SeatState.ADMITTED)
+    beside = companions.helping(await tx.companions.find(consult_id=desk.consult.id), desk.seat.id)
     return {
         "type": "huizhen.consent",
         "v": 2,
@@ -69,6 +71,7 @@ async def signing_evidence(
         "signer": _signer(desk, signing),
         "signature": _signature(signing),
         "reading": _reading(signing),
+        "helper": companions.signed_with(beside),
         "comprehension": _comprehension(desk, signing),
         "witness": None if witness is None else {"record": witness.id, "digest": witness.digest},
         "policy": desk.policy.version,
@@ -121,6 +124,7 @@ def _reading(signing: Signing) -> dict[str, Any]:
                 "scrolled": row.scrolled,
                 "font_px": row.font_px,
                 "read_aloud": row.read_aloud,
+                "heard_ms": row.heard_ms,
             }
             for key, row in signing.reading.items()
         },

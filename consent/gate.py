@@ -9,7 +9,8 @@ from uuid import uuid4
 
 from clinic.consult import Consult, ConsultStatus, Seat, SeatState
 from clinic.people import CLINICIANS, Role
-from consent import interludes
+from consent import companions, interludes
+from consent.companions import Companion
 from consent.effects import Effect, ExamViews, GuestRefuses, LateJoiner, OnWithdrawal, RecordingPolicy, ResumeBy
 from consent.effects import of as effects_of
 from consent.errors import (
@@ -75,10 +76,13 @@ def require_share(records: Ledger, consult: Consult, seat: Seat) -> None:
         raise ConsentMissing((Purpose.TREAT.value,))
 
 
-def may_transcribe(consult: Consult, present: Sequence[Seat], records: Ledger) -> frozenset[str]:
+def may_transcribe(
+    consult: Consult, present: Sequence[Seat], records: Ledger, *, beside: Sequence[Companion]
+) -> frozenset[str]:
     """Whose voice a transcriber may hear now; everybody present has agreed or nobody is transcribed (voices mix).
 
-    Staff agree by the standing notice. Raises TranscriptionNotPermitted: every reason, the seats concerned.
+    Staff agree by the standing notice; a helper who is seen or heard (`beside`) was never asked.
+    Raises TranscriptionNotPermitted: every reason, the seats concerned.
     """
     reasons: dict[str, None] = dict.fromkeys([*_room_reasons(consult, present), *_interlude_reasons(records, None)])
     seats: dict[str, None] = {}
@@ -88,6 +92,8 @@ def may_transcribe(consult: Consult, present: Sequence[Seat], records: Ledger) -
         asked = Purpose.REC_AV if seat.role in CLINICIANS else Purpose.AI_TRANSCRIBE
         if decisive(records, seat.id, asked)[0] is not Standing.PERMITTED:
             reasons["rec.transcription_person"], seats[seat.id] = None, None
+    for seat_id in companions.audible(beside, (seat.id for seat in present)):
+        reasons["rec.transcription_person"], seats[seat_id] = None, None
     if reasons:
         raise TranscriptionNotPermitted(tuple(reasons), tuple(seats))
     return frozenset(seat.id for seat in present)
@@ -101,8 +107,13 @@ def recording_grant(
     *,
     policy: RecordingPolicy,
     now: datetime,
+    beside: Sequence[Companion],
 ) -> RecordingGrant:
-    """60 seconds for exactly the people present. Raises RecordingNotPermitted: every reason, the seats concerned."""
+    """60 seconds for exactly the people present. Raises RecordingNotPermitted: every reason, the seats concerned.
+
+    `present` holds everybody with a seat, people declared in the room included; `beside`: what helpers at the
+    patients' devices have said, oldest first.
+    """
     records = in_force(records, now)
     reasons: dict[str, None] = {}
     seats: dict[str, None] = {}
@@ -123,6 +134,8 @@ def recording_grant(
             consents.append(record.id)
         elif not _may_stay_unrecorded(seat, where, policy):
             reasons[_seat_reason(seat, where)], seats[seat.id] = None, None
+    for seat_id in companions.barring(beside, (seat.id for seat in present)):
+        reasons[companions.REFUSED], seats[seat_id] = None, None
     if reasons:
         raise RecordingNotPermitted(tuple(reasons), tuple(seats))
     return RecordingGrant(
@@ -198,6 +211,7 @@ RECORDING_REASONS = frozenset(
         "rec.notice_missing",
         "rec.privacy_pause",
         "rec.exam_view",
+        companions.REFUSED,
         "rec.transcription_patient",
         "rec.transcription_person",
         *(f"rec.{who}_{what}" for who in ("patient", "person") for what in ("unsigned", "refused", "withdrew")),

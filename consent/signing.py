@@ -33,6 +33,7 @@ class SectionReading:
     scrolled: int
     font_px: int = 0  # 0 = not told
     read_aloud: bool = False
+    heard_ms: int = 0  # of our own reading aloud; a browser's voice does not tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def check_signature(signing: Signing, names: Collection[str]) -> None:
 def check_hints(signing: Signing, sections: Collection[str], check: Comprehension | None) -> None:
     """Reading and device hints stay small and about this text. Raises SignatureInvalid."""
     rows = signing.reading.values()
-    times = [value for row in rows for value in (row.shown_ms, row.dwell_ms)]
+    times = [value for row in rows for value in (row.shown_ms, row.dwell_ms, row.heard_ms)]
     times += [*signing.decided_ms.values(), *(switch.at_ms for switch in signing.locale_switches)]
     if not set(signing.reading) <= set(sections) or not set(signing.decided_ms) <= set(signing.decisions):
         raise SignatureInvalid("reading")

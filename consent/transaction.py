@@ -1,10 +1,13 @@
 """The rows this package reads and writes."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from audit.transaction import Repository
 from clinic.transaction import ClinicTransaction
 from consent.records import ConsentRecord, ConsentRequest, ConsentSettings, ConsentTemplate, TemplateDraft
+
+if TYPE_CHECKING:
+    from consent.companions import Companion
 
 
 class ConsentTransaction(ClinicTransaction, Protocol):
@@ -13,6 +16,7 @@ class ConsentTransaction(ClinicTransaction, Protocol):
     consent_drafts: Repository[TemplateDraft]
     consent_settings: Repository[ConsentSettings]
     consent_requests: Repository[ConsentRequest]
+    companions: "Repository[Companion]"
 
 
 class Sealer(Protocol):

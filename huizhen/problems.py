@@ -116,6 +116,8 @@ STATUS: Mapping[str, int] = {
     "paper.font_missing": 500,
     "paper.certificate_unusable": 500,
     "authority.failed": 502,
+    "consent.companion_invalid": 422,
+    "consent.speech_unavailable": 503,
     "store.error": 500,
     "store.full": 507,
     "store.busy": 503,

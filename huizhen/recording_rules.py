@@ -5,6 +5,7 @@ from datetime import datetime
 
 from archive.policy import PROCESS_AV, stamp
 from clinic.consult import Consult, Seat
+from consent.companions import Companion
 from consent.gate import RecordingPolicy, recording_grant
 from consent.grant import RecordingGrant
 from consent.records import ConsentRecord
@@ -15,9 +16,15 @@ def gate_of(policy: RecordingPolicy) -> Gate:
     """`consent.gate.recording_grant` with the installation's policy bound."""
 
     def judge(
-        consult: Consult, recording_id: str, present: Sequence[Seat], records: Sequence[ConsentRecord], now: datetime
+        consult: Consult,
+        recording_id: str,
+        present: Sequence[Seat],
+        records: Sequence[ConsentRecord],
+        *,
+        now: datetime,
+        beside: Sequence[Companion],
     ) -> RecordingGrant:
-        return recording_grant(consult, recording_id, present, records, policy=policy, now=now)
+        return recording_grant(consult, recording_id, present, records, policy=policy, now=now, beside=beside)
 
     return judge
 

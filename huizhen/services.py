@@ -16,6 +16,7 @@ from huizhen.health import Health
 from huizhen.metrics import Metrics
 from huizhen.outbox import Outbox
 from huizhen.settings import Settings
+from huizhen.speech import SpeechShelf
 from huizhen.store.checkpoints import Checkpointer
 from huizhen.store.tables import StoreTransaction
 from huizhen.tokens import TokenBook
@@ -45,4 +46,5 @@ class Services:
     evidence: EvidenceShelf
     papers: EvidenceOffice
     outbox: Outbox
+    speech: SpeechShelf
     base_url: Callable[[], str]  # what links begin with

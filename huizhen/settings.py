@@ -193,6 +193,13 @@ class Settings(BaseSettings):
         15.0, gt=0, le=3600, description="How often consents without an authority's word are looked for."
     )
 
+    # reading aloud
+    speech: Literal["auto", "espeak-ng", "none"] = Field(
+        "auto",
+        description="Voice that reads consent texts and prompts aloud: espeak-ng; `auto` = where it is installed. "
+        "Without one the phone's own voice is offered, where it has one.",
+    )
+
     # housekeeping
     checkpoint_seconds: float = Field(
         60.0, gt=0, le=60, description="How soon new audit leaves are under a signed checkpoint."

@@ -41,6 +41,7 @@ from huizhen.recording_rules import gate_of, stamp_of
 from huizhen.services import Services
 from huizhen.settings import Settings
 from huizhen.sockets import SocketEdge
+from huizhen.speech import SpeechShelf, voice_of
 from huizhen.store.blobs import LocalBlobs
 from huizhen.store.checkpoints import Checkpointer
 from huizhen.store.database import SqlDatabase, utc_now
@@ -199,6 +200,7 @@ def _assemble(
         evidence=_evidence(settings, database, blobs),
         papers=evidence_office(settings, clock, database, checkpoints),
         outbox=Outbox(database, OutboxNotifier(), SealedEnvelope.in_folder(settings.keys_path)),
+        speech=SpeechShelf(voice_of(settings.speech), blobs, settings.data_dir / "speech"),
         base_url=address,
     )
     metrics.watch(lambda: figures(live, recorder))

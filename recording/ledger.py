@@ -208,7 +208,8 @@ class Ledger:
             if seat in present.withdrawn and not _signed_since(records, seat, present.withdrawn[seat])
         )  # fmt: skip
         here: list[Seat] = [seats[seat] for seat in sorted(set(present.seats))]
-        grant = self._gate(consult, recording_id, here, records, tx.now)
+        beside = await tx.companions.find(consult_id=consult.id)
+        grant = self._gate(consult, recording_id, here, records, now=tx.now, beside=beside)
         return replace(grant, recorded=grant.recorded - frozenset(refusing))
 
 

@@ -10,11 +10,12 @@ from typing import Protocol
 
 from audit.transaction import Database, Repository
 from clinic.consult import Consult, Seat
+from consent.companions import Companion
 from consent.gate import RecordingPolicy, recording_grant
 from consent.grant import RecordingGrant
 from consent.records import ConsentRecord
 from consent.transaction import ConsentTransaction
-from recording.records import Gap, Recording, Segment
+from recording.records import Gap, Recording, Segment, SpokenMark
 from rtc.sink import Tap
 
 
@@ -22,6 +23,7 @@ class RecordingTransaction(ConsentTransaction, Protocol):
     recordings: Repository[Recording]
     segments: Repository[Segment]
     gaps: Repository[Gap]
+    spoken_marks: Repository[SpokenMark]
 
 
 class KeyRing(Protocol):
@@ -79,7 +81,9 @@ class Gate(Protocol):
         recording_id: str,
         present: Sequence[Seat],
         records: Sequence[ConsentRecord],
+        *,
         now: datetime,
+        beside: Sequence[Companion],
     ) -> RecordingGrant:
         """Raises RecordingNotPermitted."""
         ...
@@ -89,9 +93,15 @@ def consent_gate(policy: RecordingPolicy) -> Gate:
     """The institution's gate."""
 
     def gate(
-        consult: Consult, recording_id: str, present: Sequence[Seat], records: Sequence[ConsentRecord], now: datetime
+        consult: Consult,
+        recording_id: str,
+        present: Sequence[Seat],
+        records: Sequence[ConsentRecord],
+        *,
+        now: datetime,
+        beside: Sequence[Companion],
     ) -> RecordingGrant:
-        return recording_grant(consult, recording_id, present, records, policy=policy, now=now)
+        return recording_grant(consult, recording_id, present, records, policy=policy, now=now, beside=beside)
 
     return gate
 

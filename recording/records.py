@@ -99,6 +99,20 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class SpokenMark:
+    """Where in a recording a person says "I agree" aloud. It supplements the signature and replaces nothing."""
+
+    id: str
+    institution_id: str
+    consult_id: str
+    recording_id: str
+    seat_id: str
+    asked_by: str  # seat id
+    began_at: datetime
+    ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Gap:
     """A hole that is known and explained. seat_id None = everybody."""
 

@@ -10,7 +10,8 @@ from clinic.actor import Actor
 from clinic.consult import Consult, ConsultStatus, Seat
 from clinic.people import CLINICIANS, Role
 from clinic.roles import Action
-from consent import desk, withdrawing
+from consent import companions, desk, withdrawing
+from consent.companions import Declaration
 from consent.errors import RecordingNotPermitted
 from consent.gate import Effect, withdrawal_effect
 from consent.records import Purpose
@@ -67,6 +68,42 @@ async def stop_recording(live: Live, line: Line, reason: str, op: str) -> Ack:
     except DuplicateOperation:
         pass
     return OK
+
+
+async def declare_companion(live: Live, seat_id: str, said: Declaration, *, op: str, by: Actor) -> Ack:
+    """Who helps at this device from now on. A companion who bars recording stops it before anything is committed.
+
+    Raises CompanionInvalid, SeatCannotSign, MissingRow.
+    """
+    said = companions.check(said)
+    async with live.db.read() as tx:
+        consult = await tx.consults.get((await tx.seats.get(seat_id)).consult_id)
+    if not said.bars_recording:
+        async with live.db.begin() as tx:
+            await companions.declare(tx, live.sealer, seat_id, said, operation_id=op, by=by)
+        await consent_changed(live, consult.id, seat_id)
+        return OK
+
+    async def commit() -> None:
+        async with live.db.begin() as tx:
+            await companions.declare(tx, live.sealer, seat_id, said, operation_id=op, by=by)
+
+    async def settled() -> None:
+        _forget_withdrawal(live, consult.id, seat_id)
+        await consent_changed(live, consult.id, seat_id)
+
+    live.withdrawing.setdefault(consult.id, []).append(seat_id)
+    committed = True
+    try:
+        if live.records(consult.id) and seat_id in live.present(consult.id):
+            await live.stop_recording(consult, "companion_refused")
+        committed = await live.commit_restriction("companion", commit, settled)
+    finally:
+        if committed:
+            _forget_withdrawal(live, consult.id, seat_id)
+    if committed:
+        await consent_changed(live, consult.id, seat_id)
+    return OK if committed else {"ok": True, "pending": True}
 
 
 async def withdraw(

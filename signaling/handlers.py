@@ -9,7 +9,7 @@ from clinic.errors import NotPermitted
 from clinic.present import NewPerson
 from clinic.roles import Action, permits
 from consent.records import Purpose
-from signaling import closing, consenting, declaring, joining, privacy, talking, waiting
+from signaling import closing, consenting, declaring, joining, privacy, spoken, talking, waiting
 from signaling import messages as m
 from signaling.errors import INTERNAL, NotJoined, ack_of, is_coded
 from signaling.live import Live, log
@@ -91,6 +91,7 @@ HANDLERS: dict[str, Handler] = {
         lambda live, line, msg: consenting.stop_recording(live, line, msg.reason, msg.op),
     ),
     "consent.withdraw": _handler(m.ConsentWithdraw, Action.WITHDRAW_CONSENT, _withdraw),
+    "consent.spoken": _handler(m.ConsentSpoken, Action.WITNESS_CONSENT, spoken.act),
     "guest.invite": _handler(m.GuestInvite, Action.INVITE_GUEST, talking.invite),
     "privacy.pause": _handler(
         m.PrivacyPause, Action.PRIVACY_PAUSE, lambda live, line, msg: privacy.pause(live, line, msg.op)

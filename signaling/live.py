@@ -128,10 +128,13 @@ class Live:
             consult = await tx.consults.get(room.consult.id)
             seats = {seat.id: seat for seat in await tx.seats.find(consult_id=consult.id)}
             records = await tx.consent_records.find(consult_id=consult.id)
+            companions = await tx.companions.find(consult_id=consult.id)
+            spoken = {(m.recording_id, m.seat_id) for m in await tx.spoken_marks.find(consult_id=consult.id)}
             for institution_id in {seat.home_institution_id for seat in seats.values()} - set(room.institutions):
                 institution = await tx.institutions.get(institution_id)
                 room.institutions[institution_id] = institution.short_name or institution.name
             room.consult, room.seats, room.records = consult, seats, records
+            room.companions, room.spoken = companions, spoken
 
     def sync(self, room: LiveRoom) -> None:
         """Bring the media grants in line; announce every seat whose view changed, pauses, exam view, consult status."""

@@ -147,6 +147,13 @@ class ConsentWithdraw(Mutation):
     reason: ShortText | None = None
 
 
+class ConsentSpoken(Mutation):
+    """The doctor asks a person to say aloud that they agree: where it begins, where it ends, or that it is dropped."""
+
+    seat: SeatId
+    phase: Literal["begin", "end", "cancel"]
+
+
 class GuestInvite(Mutation):
     role: Literal["family", "interpreter", "guardian", "observer"]
     display_name: Name
@@ -224,6 +231,7 @@ EVENTS: dict[str, type[Message]] = {
     "recording.start": RecordingStart,
     "recording.stop": RecordingStop,
     "consent.withdraw": ConsentWithdraw,
+    "consent.spoken": ConsentSpoken,
     "guest.invite": GuestInvite,
     "privacy.pause": PrivacyPause,
     "privacy.resume": PrivacyResume,

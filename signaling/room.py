@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from clinic.actor import Actor
 from clinic.consult import ChatMessage, Consult, ConsultStatus, Seat, SeatState
 from clinic.people import Role
+from consent.companions import Companion
 from consent.records import ConsentRecord
 from recording.records import Recording
 from rtc.negotiation import Source
@@ -50,6 +51,16 @@ class Person:
     pool: dict[str, int] | None = None
     queue: "QueueView | None" = None
     visible_from: int | None = None  # room events are replayed only from here on
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenAsk:
+    """The doctor is asking this person to say aloud that they agree."""
+
+    seat_id: str
+    asked_by: str  # seat id
+    recording_id: str
+    began_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +108,9 @@ class LiveRoom:
     in_call: set[str] = field(default_factory=set)  # seats that hold media or are about to: who the recorder must ask
     devices: dict[str, Device] = field(default_factory=dict)
     people: dict[str, Person] = field(default_factory=dict)
+    companions: Sequence[Companion] = ()
+    asking: "SpokenAsk | None" = None  # whose spoken agreement is being asked for
+    spoken: set[tuple[str, str]] = field(default_factory=set)  # (recording, seat) with a mark
     told: "dict[str, SeatView]" = field(default_factory=dict)  # each seat as last announced
     told_status: ConsultStatus | None = None
     told_recording: "RecordingView | None" = None

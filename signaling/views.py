@@ -10,6 +10,7 @@ from clinic.people import Role
 from clinic.roles import Action, permits
 from clinic.telling import WaitingMessage
 from consent import gate, interludes
+from consent.companions import Companion, barring, helping
 from consent.errors import ConsentMissing
 from consent.records import Purpose
 from consent.standing import Standing, required_purposes, standing
@@ -37,6 +38,7 @@ LIVE_ACTIONS = (
     Action.END_EXAM,
     Action.DECLARE_PERSON,
     Action.ATTEST_ROOM,
+    Action.WITNESS_CONSENT,
 )
 SourceName = Literal["mic", "camera", "screen"]
 StandingName = Literal["permitted", "refused", "withdrawn", "undecided"]
@@ -61,6 +63,15 @@ class StandingView(View):
     xborder: StandingName | None = None
 
 
+class HelperView(View):
+    """Who helps at the same device; `permits_recording` null = neither seen nor heard, so not asked."""
+
+    name: str
+    relation: str
+    in_call: bool
+    permits_recording: bool | None
+
+
 class SeatView(View):
     id: str
     role: str
@@ -73,6 +84,7 @@ class SeatView(View):
     hand: bool
     consent: StandingView
     recorded: bool
+    helper: HelperView | None = None
     quality: LevelName | None = None
     waiting_since: AwareDatetime | None = None
     ready: bool = False
@@ -105,6 +117,8 @@ class RecordingView(View):
     waiting_for: list[str]
     reason: str | None = None
     started_at: AwareDatetime | None = None
+    asking: str | None = Field(None, description="seat whose spoken agreement is being asked for")
+    spoken: list[str] = Field(default_factory=list, description="seats whose spoken agreement is marked in it")
 
 
 class ConsultView(View):
@@ -214,11 +228,20 @@ def seat_view(room: LiveRoom, seat_id: str) -> SeatView:
         hand=person.hand,
         consent=standing_view(room, seat_id),
         recorded=active and permitted and seat_id in room.in_call,
+        helper=helper_view(helping(room.companions, seat_id)),
         quality=person.quality.value if person.quality is not None else None,
         waiting_since=seat.waiting_since if seat.state is SeatState.WAITING else None,
         declared_by=seat.created_by if declared else None,
         kind=seat.relation if declared else None,
         ready=person.ready and seat.state is SeatState.WAITING,
+    )
+
+
+def helper_view(row: Companion | None) -> HelperView | None:
+    if row is None:
+        return None
+    return HelperView(
+        name=row.name, relation=row.relation, in_call=row.in_call, permits_recording=row.permits_recording
     )
 
 
@@ -251,13 +274,16 @@ def recording_view(room: LiveRoom) -> RecordingView | None:
     recording = room.recording
     if recording is None:
         return None
-    missing = [s for s in room.present if standing_of(room, s, Purpose.REC_AV) is not Standing.PERMITTED]
+    undecided = {s for s in room.present if standing_of(room, s, Purpose.REC_AV) is not Standing.PERMITTED}
+    missing = sorted(undecided | set(barring(room.companions, room.present)))
     return RecordingView(
         id=recording.id,
         state=recording.state.value,
         waiting_for=[] if recording.over or recording.state is RecordingState.FINALIZING else missing,
         reason=room.recording_reason or recording.stop_reason,
         started_at=recording.started_at,
+        asking=room.asking.seat_id if room.asking and room.asking.recording_id == recording.id else None,
+        spoken=sorted(seat for each, seat in room.spoken if each == recording.id),
     )
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Debian packages the browser, media-file and paper tests use. Root installs them; anyone else is told what will be skipped.
 set -euo pipefail
-declare -A needs=([chromium]=chromium [firefox-esr]=firefox-esr [ffprobe]=ffmpeg [pdfsig]=poppler-utils [openssl]=openssl)
+declare -A needs=([chromium]=chromium [firefox-esr]=firefox-esr [ffprobe]=ffmpeg [pdfsig]=poppler-utils [openssl]=openssl [espeak-ng]=espeak-ng)
 missing=()
 for command in "${!needs[@]}"; do
     command -v "$command" >/dev/null || missing+=("${needs[$command]}")

@@ -18,13 +18,12 @@ from consent import desk
 from consent.records import ConsentAction, ConsentRecord
 from consent.standing import shared_with
 from huizhen import masks
-from huizhen.api import render
+from huizhen.api import consent_views, render
 from huizhen.api.own import still_invited
 from huizhen.api.shapes.base import Label
 from huizhen.api.shapes.consult import (
     AdmissionView,
     CaseView,
-    ConsentView,
     ConsultDetail,
     ConsultRow,
     DecisionView,
@@ -76,6 +75,7 @@ async def consult_row(tx: StoreTransaction, consult: Consult, reader: Reader) ->
         reason=consult.reason,
         waiting=[render.waiting_row(seat, reader.now) for seat in seats if seat.state is SeatState.WAITING],
         consent=render.standings(consult, patient_seat, records) if patient_seat else {},
+        consent_last=consent_views.last_of(records, patient_seat),
         evidence_count=len(await tx.follow_up_evidence.find(consult_id=consult.id)),
         recording=await _recording(tx, consult),
         needs=await needs(tx, consult, reader),
@@ -139,7 +139,8 @@ async def consult_detail(
     records = await desk.records_of(tx, consult.id)
     names = await render.institution_names(tx, {consult.institution_id, *(seat.home_institution_id for seat in seats)})
     chart = await _chart(tx, consult, reader, records)
-    if chart is None and reader.staff.institution_id != consult.institution_id:
+    foreign = chart is None and reader.staff.institution_id != consult.institution_id
+    if foreign:
         row, seats = _without_names(row, seats)
     mine = access.held_by(seats, reader.staff.id)
     kind = rules_for(await tx.institutions.get(consult.institution_id), reader.now).kinds[consult.kind]
@@ -147,7 +148,8 @@ async def consult_detail(
         **(row.model_dump() | {"patient": PatientDetail(**row.patient.model_dump())}),
         evidence=[],
         seats=render.seat_views(consult, seats, records, names, reader.live),
-        consents=[consent_view(record) for record in records if record.action not in PAUSES],
+        consents=[consent_views.record_view(record, foreign) for record in records if record.action not in PAUSES],
+        companions=consent_views.companion_views(await tx.companions.find(consult_id=consult.id), foreign),
         admission=await _admission(tx, consult, reader.now),
         invitations=[await invitation_row(tx, each) for each in await tx.invitations.find(consult_id=consult.id)],
         opinions=[],
@@ -322,20 +324,6 @@ async def invitation_row(tx: StoreTransaction, invitation: Invitation) -> Invita
         sent_at=invitation.sent_at,
         answered_at=invitation.answered_at,
         refusal_reason=invitation.refusal_reason,
-    )
-
-
-def consent_view(record: ConsentRecord) -> ConsentView:
-    return ConsentView(
-        id=record.id,
-        seat=record.seat_id,
-        action=record.action,
-        permitted=list(record.permitted),
-        refused=list(record.refused),
-        capacity=record.capacity.value,
-        locale=record.locale,
-        recorded_at=record.recorded_at,
-        digest=record.digest,
     )
 
 

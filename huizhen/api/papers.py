@@ -9,7 +9,7 @@ from consent import copies, desk
 from consent.attesting import attestable
 from consent.records import ConsentAction, ConsentRecord
 from huizhen.api.call import Call
-from huizhen.api.detail import consent_view
+from huizhen.api.consent_views import record_view
 from huizhen.api.route import Own, Route, Table, Unit, seat, staff
 from huizhen.api.shapes.base import Items, NoBody, Stream
 from huizhen.api.shapes.consult import ConsentView
@@ -40,7 +40,7 @@ async def listed(call: Call[NoBody]) -> Items[ConsentView]:
     consult = await call.tx.consults.get(call.path("consult"))
     await copies.may_view(call.tx, call.actor, consult)
     records = await desk.records_of(call.tx, consult.id)
-    return Items(items=[consent_view(record) for record in records if attestable(record)])
+    return Items(items=[record_view(record, foreign=False) for record in records if attestable(record)])
 
 
 async def paper(call: Call[NoBody]) -> web.Response:

@@ -185,7 +185,7 @@ async def segment(call: Call[NoBody]) -> web.StreamResponse:
     playback = call.services.playback
     found, row = await playback.segment(recording_id, segment_id)
     size = await playback.plain_size(row)
-    start, end, partial = _range(call.request.headers.get("Range"), size)
+    start, end, partial = byte_range(call.request.headers.get("Range"), size)
     headers = {
         "Accept-Ranges": "bytes",
         "Content-Type": row.mime.partition(";")[0],
@@ -235,7 +235,7 @@ async def _still_permitted(call: Call[NoBody], tx: StoreTransaction, recording_i
     await access.view(cast(StoreTransaction, Unrecorded(tx)), call.actor, recording_id)
 
 
-def _range(header: str | None, size: int) -> tuple[int, int, bool]:
+def byte_range(header: str | None, size: int) -> tuple[int, int, bool]:
     """(start, end excluded, partial). Raises 416 for a range outside the file; several ranges get the whole file."""
     match = _RANGE.match(header.strip()) if header else None
     if match is None or match.groups() == ("", ""):

@@ -11,7 +11,7 @@ from clinic import visit
 from clinic.consult import Consult, Seat
 from clinic.people import Role
 from clinic.roles import Action
-from consent import asking, desk, due
+from consent import asking, companions, desk, due, speech
 from consent.errors import SignatureInvalid
 from consent.records import ConsentRecord, Purpose, SignerCapacity
 from consent.signing import LocaleSwitch, SectionReading
@@ -30,6 +30,7 @@ from huizhen.api.shapes.seat import (
     ConsultCard,
     DeviceCheck,
     DoctorCard,
+    HelperCard,
     InstitutionCard,
     Opened,
     PatientCard,
@@ -94,6 +95,7 @@ async def overview_of(tx: StoreTransaction, caller: SeatCaller) -> SeatOverview:
         identity_confirmed=caller.device.identity_confirmed_at is not None,
         device_checked=caller.device.device_checked_at is not None,
         consent=await consent_card(tx, consult, seat, records, house.recording_basis),
+        helper=helper_card(companions.helping(await tx.companions.find(consult_id=consult.id), seat.id)),
         csrf=caller.csrf,
         server_time=tx.now,
     )
@@ -113,6 +115,14 @@ async def consent_card(
         standing=standing,
         again=[change for ask in again for change in ask.because],
         offline_visit=Purpose.REC_AV in needed and standing.get(Purpose.REC_AV) in said_no,
+    )
+
+
+def helper_card(row: companions.Companion | None) -> HelperCard | None:
+    if row is None:
+        return None
+    return HelperCard(
+        name=row.name, relation=row.relation, in_call=row.in_call, permits_recording=row.permits_recording
     )
 
 
@@ -197,6 +207,7 @@ async def show_consent(call: Call[NoBody]) -> PresentedConsent:
         shared_with=list(names.values()),
         again=shown.again,
         locales=list(shown.locales),
+        speech=speech.clips(call.services.speech.voice, shown.locale, shown.text),
     )
 
 
@@ -216,7 +227,12 @@ def _signing(call: Call[SignConsent]) -> desk.Signing:
     body = call.body
     reading = {
         each.key: SectionReading(
-            each.shown_ms, each.dwell_ms, round(each.scrolled_percent), round(each.font_px), each.read_aloud
+            each.shown_ms,
+            each.dwell_ms,
+            round(each.scrolled_percent),
+            round(each.font_px),
+            each.read_aloud,
+            each.heard_ms,
         )
         for each in body.reading.sections
     }

@@ -2,9 +2,11 @@
 
 from huizhen.api import (
     admin,
+    aloud,
     archive,
     audit,
     breakglass,
+    companion,
     consults,
     directory,
     disposals,
@@ -29,6 +31,8 @@ ROUTES: Table = (
     *public.ROUTES,
     *session.ROUTES,
     *seat.ROUTES,
+    *aloud.ROUTES,
+    *companion.ROUTES,
     *consults.ROUTES,
     *panels.ROUTES,
     *evidence.ROUTES,

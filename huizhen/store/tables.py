@@ -33,9 +33,10 @@ from clinic.telling import WaitingMessage
 from clinic.triage import TriageNote
 from clinic.upload import EvidenceFile
 from consent.attesting import ConsentAttestation
+from consent.companions import Companion
 from consent.records import ConsentRecord, ConsentRequest, ConsentSettings, ConsentTemplate, TemplateDraft
 from huizhen.auth.rows import DeviceSession, JoinLink, PlaybackView, StaffCredential, StaffSession
-from recording.records import Gap, Recording, Segment
+from recording.records import Gap, Recording, Segment, SpokenMark
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,8 @@ TABLES: tuple[Table, ...] = (
     Table("consent_settings", ConsentSettings),
     Table("consent_requests", ConsentRequest, append_only=True, indexes=_CONSULT),
     Table("consent_attestations", ConsentAttestation, append_only=True, indexes=(*_CONSULT, ("record_id",))),
+    Table("companions", Companion, append_only=True, indexes=(*_CONSULT, ("seat_id",))),
+    Table("spoken_marks", SpokenMark, append_only=True, indexes=(*_CONSULT, ("recording_id",))),
     Table("recordings", Recording, indexes=(*_CONSULT, ("state",))),
     Table("segments", Segment, append_only=True, indexes=(*_CONSULT, ("recording_id",))),
     Table("gaps", Gap, indexes=(*_CONSULT, ("recording_id",))),
@@ -147,6 +150,8 @@ class StoreTransaction(ABC):
     consent_settings: Repository[ConsentSettings]
     consent_requests: Repository[ConsentRequest]
     consent_attestations: Repository[ConsentAttestation]
+    companions: Repository[Companion]
+    spoken_marks: Repository[SpokenMark]
     recordings: Repository[Recording]
     segments: Repository[Segment]
     gaps: Repository[Gap]

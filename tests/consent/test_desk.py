@@ -154,7 +154,7 @@ async def test_reading_and_device_are_kept(world: World) -> None:
     async with world.db.begin() as tx:
         signed = replace(
             signed,
-            reading={"limits": SectionReading(10, 900, 100, 22, True)},
+            reading={"limits": SectionReading(10, 900, 100, 22, True, 1200)},
             locale_switches=(LocaleSwitch(1200, "en"),),
             decided_ms={Purpose.TREAT: 4000},
         )
@@ -162,7 +162,14 @@ async def test_reading_and_device_are_kept(world: World) -> None:
     evidence = json.loads(record.evidence)
     assert evidence["reading"] == {
         "sections": {
-            "limits": {"shown_ms": 10, "dwell_ms": 900, "scrolled": 100, "font_px": 22, "read_aloud": True},
+            "limits": {
+                "shown_ms": 10,
+                "dwell_ms": 900,
+                "scrolled": 100,
+                "font_px": 22,
+                "read_aloud": True,
+                "heard_ms": 1200,
+            },
         },
         "locale_switches": [{"at_ms": 1200, "locale": "en"}],
         "decided_ms": {"treat": 4000},

@@ -85,7 +85,7 @@ async def grant(world: World, consult: Consult, policy: RecordingPolicy | None =
     records = await world.records(consult)
     return gate.recording_grant(
         await world.consult(consult.id), "rec", await present(world, consult), records,
-        policy=policy or RecordingPolicy(), now=world.clock(),
+        policy=policy or RecordingPolicy(), now=world.clock(), beside=await world.beside(consult),
     )  # fmt: skip
 
 
@@ -170,13 +170,13 @@ async def test_a_closed_or_empty_room_is_not_recorded(world: World) -> None:
     foreign = [replace(people[0], consult_id="another"), people[1]]
     for seats in (waiting, foreign):
         with pytest.raises(RecordingNotPermitted) as refused:
-            gate.recording_grant(consult, "r", seats, records, policy=RecordingPolicy(), now=world.clock())
+            gate.recording_grant(consult, "r", seats, records, policy=RecordingPolicy(), now=world.clock(), beside=())
         assert refused.value.reasons == ("rec.not_admitted",)
     over = replace(consult, status=ConsultStatus.CONCLUDING)
     with pytest.raises(RecordingNotPermitted):
-        gate.recording_grant(over, "r", people, records, policy=RecordingPolicy(), now=world.clock())
+        gate.recording_grant(over, "r", people, records, policy=RecordingPolicy(), now=world.clock(), beside=())
     with pytest.raises(RecordingNotPermitted) as refused:
-        gate.recording_grant(consult, "r", people, [], policy=RecordingPolicy(), now=world.clock())
+        gate.recording_grant(consult, "r", people, [], policy=RecordingPolicy(), now=world.clock(), beside=())
     assert set(refused.value.reasons) == {"rec.patient_unsigned", "rec.notice_missing"}
 
 

@@ -14,7 +14,8 @@ from clinic.consult import Consult, Seat
 from clinic.errors import InvalidInput, NotPermitted, RoomListChanged
 from clinic.people import Role
 from clinic.present import NewPerson
-from consent import gate, interludes, room_acts
+from consent import companions, gate, interludes, room_acts
+from consent.companions import Declaration
 from consent.errors import (
     AskerDecides,
     ConsentMissing,
@@ -63,6 +64,7 @@ class Room:
                 await self.records(),
                 policy=policy or RecordingPolicy(),
                 now=self.world.clock(),
+                beside=await self.world.beside(self.consult),
             )
         except RecordingNotPermitted as refused:
             return refused.reasons
@@ -185,7 +187,9 @@ async def test_people_at_ones_side(room: Room) -> None:
     with pytest.raises(RecordingNotPermitted):  # they speak into somebody else's track
         here = [await room.world.seat(room.doctor), await room.world.seat(room.patient), person]
         ledger = [*await room.records(), withdrawn]
-        gate.recording_grant(room.consult, "r", here, ledger, policy=RecordingPolicy(), now=room.world.clock())
+        gate.recording_grant(
+            room.consult, "r", here, ledger, policy=RecordingPolicy(), now=room.world.clock(), beside=()
+        )
     await room.do(room_acts.relay_answer, person.id, agrees=False, by=as_doctor())
     assert await room.refusals(None, person) == ("rec.person_refused",)
     with pytest.raises(NotPermitted):
@@ -258,18 +262,50 @@ async def test_transcription_needs_everybody(room: Room) -> None:
     here = [await room.world.seat(seat) for seat in (room.doctor, room.patient, room.guest)]
     ledger = await room.records()
     with pytest.raises(TranscriptionNotPermitted) as refused:
-        gate.may_transcribe(room.consult, here, ledger)
+        gate.may_transcribe(room.consult, here, ledger, beside=())
     assert refused.value.reasons == ("rec.transcription_patient", "rec.transcription_person")
     assert set(refused.value.seats) == {room.patient.id, room.guest.id}
     yes = [
         replace(row, id=f"{number:032d}", permitted=(*row.permitted, Purpose.AI_TRANSCRIBE))
         for number, row in enumerate(ledger)
     ]
-    assert gate.may_transcribe(room.consult, here, yes) == {seat.id for seat in here}
+    assert gate.may_transcribe(room.consult, here, yes, beside=()) == {seat.id for seat in here}
     await room.do(room_acts.answer_exam, room.patient.id, agrees=True)
     with pytest.raises(TranscriptionNotPermitted) as refused:
-        gate.may_transcribe(room.consult, here, [*yes, (await room.records())[-1]])
+        gate.may_transcribe(room.consult, here, [*yes, (await room.records())[-1]], beside=())
     assert refused.value.reasons == ("rec.exam_view",)
+
+
+async def test_whoever_is_there_without_a_link_counts_too(room: Room) -> None:
+    """A helper at the patient's device and a person declared at the doctor's side: both decide, each bars alone."""
+    doctor, by = Actor.seated(room.doctor), Actor.seated(room.patient)
+    person = await room.plain(present.declare, room.doctor.id, NewPerson("李医生", "doctor", on_camera=True), doctor)
+    helper = Declaration(True, "张小红", "女儿", in_call=True, permits_recording=False)
+    await room.do(companions.declare, room.patient.id, helper, by=by)
+    assert await room.refusals(None, person) == ("rec.person_unsigned", "rec.companion_refused")
+    await room.do(room_acts.relay_answer, person.id, agrees=True, by=doctor)
+    assert await room.refusals(None, person) == ("rec.companion_refused",)
+    await room.do(companions.declare, room.patient.id, replace(helper, permits_recording=True), by=by)
+    assert await room.refusals(None, person) == ()
+    await room.do(room_acts.relay_answer, person.id, agrees=False, by=doctor)
+    assert await room.refusals(None, person) == ("rec.person_refused",)
+
+
+async def test_a_helper_who_can_be_heard_was_never_asked_about_transcription(room: Room) -> None:
+    here = [await room.world.seat(seat) for seat in (room.doctor, room.patient)]
+    yes = [
+        replace(row, id=f"{number:032d}", permitted=(*row.permitted, Purpose.AI_TRANSCRIBE))
+        for number, row in enumerate(await room.records())
+    ]
+    by, helper = Actor.seated(room.patient), Declaration(True, "张小红", "女儿")
+    await room.do(companions.declare, room.patient.id, helper, by=by)
+    beside = await room.world.beside(room.consult)
+    assert gate.may_transcribe(room.consult, here, yes, beside=beside) == {seat.id for seat in here}
+    heard = replace(helper, in_call=True, permits_recording=True)
+    await room.do(companions.declare, room.patient.id, heard, by=by)
+    with pytest.raises(TranscriptionNotPermitted) as refused:
+        gate.may_transcribe(room.consult, here, yes, beside=await room.world.beside(room.consult))
+    assert (refused.value.reasons, refused.value.seats) == (("rec.transcription_person",), (room.patient.id,))
 
 
 def test_what_each_withdrawal_stops(room: Room) -> None:

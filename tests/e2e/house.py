@@ -202,20 +202,26 @@ async def confirm_and_check(page: Page) -> None:
 
 
 async def sign(page: Page, name: str, *, record: bool = True, draw: bool = True) -> None:
-    """Read, decide each question, sign by hand."""
-    await expect(page.locator("fieldset.question").first).to_be_visible()
-    for question in await page.locator("fieldset.question").all():
-        radios = question.locator("input[type=radio]")
-        assert not await radios.nth(0).is_checked() and not await radios.nth(1).is_checked(), (
-            "a question was pre-ticked"
-        )
-        purpose = await radios.nth(0).get_attribute("name")
-        await radios.nth(0 if record or purpose != "rec_av" else 1).check()
-    await press(page, "patient:consent.next")
+    """Read, decide each question on its own page, sign by hand."""
+    await press(page, "assist:read.next")
+    await decide(page, record=record)
     await page.fill("#sign-name", name)
     if draw:
         await scribble(page)
     await press(page, "patient:sign.submit")
+
+
+async def decide(page: Page, *, record: bool = True) -> None:
+    """Every question in turn, until the signature is asked for."""
+    name = page.locator("#sign-name")
+    first = page.locator("[data-decide]").first
+    await expect(first).to_be_visible()
+    while await name.count() == 0:
+        assert await page.locator("[data-decide][aria-pressed=true]").count() == 0, "a question was answered before"
+        purpose = (await first.get_attribute("data-decide") or "").rpartition("-")[0]
+        answer = "no" if purpose == "rec_av" and not record else "yes"
+        await page.click(f"[data-decide={purpose}-{answer}]")
+        await expect(page.locator(f"[data-decide={purpose}-yes]")).to_have_count(0)
 
 
 async def scribble(page: Page) -> None:

@@ -219,9 +219,12 @@ async def typed(page: Page, selector: str) -> None:
     await page.keyboard.press("Enter")
 
 
-async def patient_looks(page: Page, name: str) -> None:
-    """One screen of the patient's page: both languages, standard and elder mode, and elder mode with text twice as large."""
-    await both_languages(page, f"patient-{name}", "390 820")
+async def patient_looks(page: Page, name: str, *, languages: bool = True) -> None:
+    """One screen of the patient's page: both languages, standard and elder mode, and elder mode with text twice as large.
+
+    `languages` False where another language is another text, to be read first.
+    """
+    await (both_languages if languages else look)(page, f"patient-{name}", "390 820")
     toggle = button(page, "shared:elder.on", "shared:elder.off")
     if await toggle.count() == 0:
         return
@@ -249,12 +252,13 @@ async def test_patient_by_keyboard_then_the_room(house: House) -> None:
         await expect(button(patient, "patient:devices.again")).to_be_visible()
         await patient_looks(patient, "3-devices")
         await typed(patient, ".acts .primary")
-        await expect(patient.locator("fieldset.question").first).to_be_visible()
+        await expect(patient.locator("section[data-key]").first).to_be_visible()
         await patient_looks(patient, "4-consent")
-        for purpose in ("treat", "rec_av"):
-            await tabs_to(patient, f"input[name={purpose}]")
-            await patient.keyboard.press("Space")
         await typed(patient, ".acts .primary")
+        for purpose in ("treat", "rec_av"):
+            await expect(patient.locator(f"[data-decide={purpose}-yes]")).to_be_visible()
+            await patient_looks(patient, f"4-decide-{purpose}", languages=False)
+            await typed(patient, f"[data-decide={purpose}-yes]")
         await expect(patient.locator("#sign-name")).to_be_visible()
         await patient_looks(patient, "5-sign")
         await tabs_to(patient, "#sign-name")

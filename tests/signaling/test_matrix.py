@@ -33,6 +33,7 @@ _GIVEN: dict[str, Any] = {
     "sources": {},
     "demands": [],
     "purposes": ["rec_av"],
+    "seats": [],
     "reason_code": "emergency",
     "display_name": "某某",
     "relation": "女儿",

@@ -16,6 +16,7 @@ from clinic.consult import Consult, ConsultKind, Seat
 from clinic.panel import Adoption, Invitation
 from clinic.people import IdentityLevel, Institution, Patient, Role, Staff
 from consent import desk, templates
+from consent.companions import Companion
 from consent.records import ConsentRecord, Purpose
 from consent.signing import PNG, Signing
 from recording.records import Recording, RecordingState, Segment, Track
@@ -292,6 +293,10 @@ class World:
     async def records(self, consult: Consult) -> list[ConsentRecord]:
         async with self.db.read() as tx:
             return list(await desk.records_of(tx, consult.id))
+
+    async def beside(self, consult: Consult) -> list[Companion]:
+        async with self.db.read() as tx:
+            return list(await tx.companions.find(consult_id=consult.id))
 
     async def opinion(self, consult: Consult, expert: Staff, dissent: bool = False) -> None:
         async with self.db.begin() as tx:

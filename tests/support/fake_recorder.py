@@ -88,11 +88,12 @@ class FakeRecorder:
         async with self._db.read() as tx:
             consult = await tx.consults.get(consult_id)
             records = await tx.consent_records.find(consult_id=consult_id)
+            beside = await tx.companions.find(consult_id=consult_id)
             present = [await tx.seats.get(seat_id) for seat_id in self._present(consult_id)]
         now = self._clock()
         if bars := self.bars.get(consult_id):
             raise RecordingNotPermitted(tuple(bars.values()))
-        return gate.recording_grant(consult, recording_id, present, records, policy=self.policy, now=now)
+        return gate.recording_grant(consult, recording_id, present, records, policy=self.policy, now=now, beside=beside)
 
     async def _move(self, consult_id: str, to: RecordingState, reason: str | None) -> None:
         self.recordings[consult_id] = self.recordings[consult_id].move(to, self._clock(), reason)

@@ -60,6 +60,14 @@ class RecordingBrief(Answer):
     state: str
 
 
+class ConsentSigned(Answer):
+    """The patient's last act of consent, for lists."""
+
+    at: Moment
+    action: ConsentAction
+    capacity: str
+
+
 class ConsultRow(Answer):
     id: str
     kind: ConsultKind
@@ -73,6 +81,7 @@ class ConsultRow(Answer):
     reason: str
     waiting: list[WaitingRow]
     consent: dict[Purpose, Standing]
+    consent_last: ConsentSigned | None = None
     evidence_count: int
     recording: RecordingBrief | None = None
     needs: list[str]
@@ -125,6 +134,19 @@ class ConsentView(Answer):
     locale: str
     recorded_at: Moment
     digest: str
+    signer: str  # the name typed under it; empty where nothing was typed (a withdrawal, a notice)
+
+
+class CompanionView(Answer):
+    """Who helps at a seat's device, the newest word of each seat; `present` false: nobody any more."""
+
+    seat: str
+    present: bool
+    name: str
+    relation: str
+    in_call: bool
+    permits_recording: bool | None
+    recorded_at: Moment
 
 
 class ReasonView(Answer):
@@ -192,6 +214,7 @@ class ConsultDetail(ConsultRow):
     evidence: list[EvidenceView]
     seats: list[dict[str, Any]]  # SeatView of docs/protocol.md section 3
     consents: list[ConsentView]
+    companions: list[CompanionView]
     admission: AdmissionView
     note: NoteView | None = None
     case: CaseView | None = None

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, RootModel, StringConstraints
 
 from clinic.consult import ConsultKind, ConsultStatus, SeatState
 from clinic.people import Role
@@ -22,6 +22,7 @@ from huizhen.api.shapes.base import (
     Name,
     Natural,
     Query,
+    Short,
 )
 from huizhen.api.shapes.template import CheckPart, LocaleTag
 
@@ -82,6 +83,15 @@ class ConsentCard(Answer):
     offline_visit: bool = False  # recording is a legal duty here and the patient said no
 
 
+class HelperCard(Answer):
+    """Who helps at this device."""
+
+    name: str
+    relation: str
+    in_call: bool
+    permits_recording: bool | None
+
+
 class SeatOverview(Answer):
     seat: SeatCard
     patient: PatientCard
@@ -92,6 +102,7 @@ class SeatOverview(Answer):
     identity_confirmed: bool
     device_checked: bool
     consent: ConsentCard
+    helper: HelperCard | None = None
     csrf: str
     server_time: Moment
 
@@ -159,6 +170,7 @@ class PresentedConsent(Answer):
     shared_with: list[str]
     again: bool
     locales: list[str]
+    speech: dict[str, str]  # section key or "question.<purpose>" -> id of its sound; empty without a voice
 
 
 class Signature(Answer):
@@ -178,6 +190,7 @@ class SectionReading(Answer):
     scrolled_percent: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
     font_px: Annotated[float, Field(ge=0, le=200, allow_inf_nan=False)] = 0
     read_aloud: bool = False
+    heard_ms: Natural = 0
 
 
 class Switch(Answer):
@@ -214,6 +227,23 @@ class SignConsent(Body):
     proof: Line | None = None
     authorisation: Line | None = None
     again: bool = False
+
+
+class DeclareHelper(Body):
+    present: bool
+    name: Short = ""
+    relation: Short = ""
+    in_call: bool = False
+    permits_recording: bool | None = None
+
+
+class Prompt(Answer):
+    text: str
+    clip: str | None = None
+
+
+class Prompts(RootModel[dict[str, Prompt]]):
+    """Screen of the patient page -> what is said there."""
 
 
 class WithdrawConsent(Body):

@@ -6,6 +6,7 @@ import { startReasons } from "@/shared/reasons";
 import archiveEn from "@/locales/en/archive.json";
 import consultEn from "@/locales/en/consult.json";
 import consoleEn from "@/locales/en/console.json";
+import glanceEn from "@/locales/en/glance.json";
 import eventsEn from "@/locales/en/events.json";
 import gatesEn from "@/locales/en/gates.json";
 import papersEn from "@/locales/en/papers.json";
@@ -16,6 +17,7 @@ import waitingEn from "@/locales/en/waiting.json";
 import archiveZh from "@/locales/zh/archive.json";
 import consultZh from "@/locales/zh/consult.json";
 import consoleZh from "@/locales/zh/console.json";
+import glanceZh from "@/locales/zh/glance.json";
 import eventsZh from "@/locales/zh/events.json";
 import gatesZh from "@/locales/zh/gates.json";
 import papersZh from "@/locales/zh/papers.json";
@@ -28,10 +30,10 @@ import { router } from "./router";
 
 startI18n({
   zh: {
-    shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh, gates: gatesZh, uploads: uploadsZh, templates: templatesZh, papers: papersZh, waiting: waitingZh,
+    shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh, gates: gatesZh, uploads: uploadsZh, templates: templatesZh, papers: papersZh, waiting: waitingZh, glance: glanceZh,
   },
   en: {
-    shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn, gates: gatesEn, uploads: uploadsEn, templates: templatesEn, papers: papersEn, waiting: waitingEn,
+    shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn, gates: gatesEn, uploads: uploadsEn, templates: templatesEn, papers: papersEn, waiting: waitingEn, glance: glanceEn,
   },
 });
 startReasons();

@@ -21,6 +21,8 @@ export interface ConsultRow {
   department: string; department_label: Label; reason: string;
   waiting: { seat: string; role: SeatRole; display_name: string; since: string; minutes: number }[];
   consent: Partial<Record<Purpose, Standing>>;
+  /** The patient's last act of consent. */
+  consent_last?: { at: string; action: "signed" | "withdrawn"; capacity: string } | null;
   evidence_count: number;
   recording?: { id: string; state: RecordingState } | null;
   needs: string[];
@@ -44,7 +46,10 @@ export interface NewEvidence {
 }
 export interface ConsentView {
   id: string; seat: string; action: "signed" | "withdrawn" | "assented" | "witnessed" | "entered_in_error"; permitted: Purpose[]; refused: Purpose[];
-  capacity: string; locale: string; recorded_at: string; digest: string;
+  capacity: string; locale: string; recorded_at: string; digest: string; signer: string;
+}
+export interface CompanionView {
+  seat: string; present: boolean; name: string; relation: string; in_call: boolean; permits_recording: boolean | null; recorded_at: string;
 }
 export interface Admission {
   allowed: boolean; rules_version: string; evidence_read: string[];
@@ -85,7 +90,7 @@ export interface ConsultDetail extends ConsultRow {
     name?: string | null; masked_id?: string | null; birth_date?: string | null;
     phone_masked?: string | null; identity_level?: number | null;
   };
-  evidence: Evidence[]; seats: SeatView[]; consents: ConsentView[]; admission: Admission;
+  evidence: Evidence[]; seats: SeatView[]; consents: ConsentView[]; companions: CompanionView[]; admission: Admission;
   note?: Note | null; case?: CaseView | null; invitations: InvitationRow[]; opinions: OpinionView[];
   decision?: DecisionView | null; timeline: { t: string; code: string; who: string; outcome: string }[];
   fee_cents: number; institution: string; my_seat?: string | null;

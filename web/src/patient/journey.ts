@@ -1,13 +1,15 @@
 /** Where a patient or guest stands on their way, decided by what the server knows; one screen at a time. */
 import { reactive } from "vue";
 import { api, ApiProblem, UNREACHABLE } from "@/shared/api";
-import type { DeviceCheck, Presentation, SeatOverview, Signing } from "@/shared/protocol";
+import type { Aide, DeviceCheck, Presentation, SeatOverview, Signing } from "@/shared/protocol";
 import { setZone } from "@/shared/time";
 
 export type Screen =
-  | "loading" | "open" | "factor" | "problem" | "identity" | "devices" | "consent" | "sign" | "refused" | "live" | "after";
+  | "loading" | "open" | "factor" | "problem" | "identity" | "devices" | "consent" | "decide" | "sign" | "refused" | "ready" | "helper" | "live" | "after";
 
-export const STEPS: readonly Screen[] = ["identity", "devices", "consent", "sign"];
+export const STEPS: readonly Screen[] = ["identity", "devices", "consent", "decide", "sign"];
+/** Longer before the time than this, the link is for reading and signing; nobody waits yet. */
+export const EARLY_MS = 60 * 60_000;
 const OVER = new Set(["concluding", "closed", "cancelled", "no_show", "terminated_unsuitable"]);
 
 /** The secret of a link such as /p#AbC..., or null. */
@@ -16,15 +18,37 @@ export function secretOf(hash: string): string | null {
   return /^[A-Za-z0-9_-]{16,128}$/.test(text) ? text : null;
 }
 
-/** The first thing still to do, from what the server says is done. */
-export function nextScreen(overview: SeatOverview): Screen {
+/**
+ * The first thing still to do, from what the server says is done. `early`: days before one reads and signs, without a
+ * camera; the devices are looked at when the time has come.
+ */
+export function nextScreen(overview: SeatOverview, early = false): Screen {
   if (OVER.has(overview.consult.status)) return "after";
   if (!overview.identity_confirmed) return "identity";
-  if (!overview.device_checked) return "devices";
+  if (early && overview.consent.complete) return "ready";
+  if (!overview.device_checked && !early) return "devices";
   if (overview.consent.complete) return "live";
   const { treat, share_panel } = overview.consent.standing;
   const no = (standing: string | undefined): boolean => standing === "refused" || standing === "withdrawn";
   return no(treat) || no(share_panel) || overview.consent.offline_visit ? "refused" : "consent";
+}
+
+const PHONE = "hz.phone";
+
+function remembered(): string {
+  try {
+    return localStorage.getItem(PHONE) ?? "";
+  } catch {
+    return "";
+  }
+}
+
+function remember(phone: string): void {
+  try {
+    localStorage.setItem(PHONE, phone);
+  } catch {
+    // storage may be closed (private mode, policy)
+  }
 }
 
 class Journey {
@@ -41,6 +65,10 @@ class Journey {
   /** The person wishes to decide anew what they refused: only their own tap sets it (条例 art. 22). */
   again = false;
   signer: Presentation["signer"] | null = null;
+  /** The clinic's phone as this browser last saw it: there before the link is opened. */
+  knownPhone = remembered();
+  private skew = 0; // server's clock minus ours
+  private askedFrom: Screen = "identity";
 
   async begin(): Promise<void> {
     this.secret = secretOf(location.hash);
@@ -66,7 +94,10 @@ class Journey {
         const answer = await api.post<{ csrf: string; seat: SeatOverview }>("/api/links/redeem", body);
         history.replaceState(null, "", location.pathname); // the secret leaves the address bar and the history
         this.take(answer.seat);
-        this.screen = nextScreen(answer.seat);
+        // "I am the patient" was the button, and the number held: that is the answer to "is this you?"
+        const said = factor !== undefined && this.factorAsk === "id_last4" && !answer.seat.identity_confirmed;
+        if (said) this.take(await api.post<SeatOverview>("/api/seat/identity", { confirmed: true }));
+        this.screen = this.upcoming();
       } catch (error) {
         this.redeemFailed(error, factor !== undefined);
       }
@@ -89,7 +120,7 @@ class Journey {
       try {
         const seat = await api.get<SeatOverview>("/api/seat");
         this.take(seat);
-        this.screen = nextScreen(seat);
+        this.screen = this.upcoming();
       } catch (error) {
         const status = error instanceof ApiProblem ? error.status : 0;
         this.fail(status === 401 || status === 403 ? "link.none" : (error as ApiProblem).code);
@@ -124,6 +155,42 @@ class Journey {
     });
   }
 
+  /** Who helps at this device; stays on the screen. */
+  declareHelper(said: { present: boolean } & Partial<Aide>): Promise<void> {
+    return this.doing(async () => {
+      try {
+        this.take(await api.post<SeatOverview>("/api/seat/helper", said));
+      } catch (error) {
+        if (!(error instanceof ApiProblem)) throw error;
+        if (error.status === 401) return this.fail("link.none");
+        this.code = error.code;
+      }
+    });
+  }
+
+  askHelper(): void {
+    this.askedFrom = this.screen;
+    this.go("helper");
+  }
+
+  helperDone(): void {
+    this.go(this.askedFrom);
+  }
+
+  /** Milliseconds until the consult's time, by the server's clock. */
+  untilStart(): number {
+    const starts = Date.parse(this.overview?.consult.starts_at ?? "");
+    return Number.isNaN(starts) ? 0 : starts - (Date.now() + this.skew);
+  }
+
+  early(): boolean {
+    return this.overview?.consult.status === "scheduled" && this.untilStart() > EARLY_MS;
+  }
+
+  private upcoming(): Screen {
+    return this.overview ? nextScreen(this.overview, this.early()) : "problem";
+  }
+
   go(screen: Screen): void {
     this.code = "";
     this.screen = screen;
@@ -145,6 +212,10 @@ class Journey {
     this.overview = seat;
     api.setCsrf(seat.csrf);
     setZone(seat.institution.time_zone);
+    const served = Date.parse(seat.server_time);
+    if (!Number.isNaN(served)) this.skew = served - Date.now();
+    this.knownPhone = seat.institution.phone;
+    remember(seat.institution.phone);
   }
 
   private fail(code: string): void {
@@ -171,9 +242,9 @@ class Journey {
 
   /** Going back and forth: the next screen is never before the one just done. */
   private afterStep(overview: SeatOverview): Screen {
-    const next = nextScreen(overview);
+    const next = nextScreen(overview, this.early());
     const following = STEPS[STEPS.indexOf(this.screen) + 1];
-    if (this.screen === "identity" && STEPS.indexOf(next) > 1) return "devices";
+    if (this.screen === "identity" && STEPS.indexOf(next) > 1 && !this.early()) return "devices";
     if (next === "live" && this.screen === "devices") return "live";
     return next === this.screen && following ? following : next;
   }

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { CallState } from "@/rtc/call";
 import { fromSnapshot } from "@/rtc/room-state";
-import type { SeatOverview, SeatView, Snapshot } from "@/shared/protocol";
+import type { Presentation, SeatOverview, SeatView, Snapshot } from "@/shared/protocol";
+import { answered, decided, draft, forget, lay, undecided } from "./draft";
 import { nextScreen, secretOf } from "./journey";
 import { loudness } from "./level";
 import { judge, measureNetwork } from "./network-check";
@@ -25,6 +26,39 @@ describe("the way", () => {
     expect(nextScreen(overview({ consent: { complete: false, standing: { treat: "undecided" } } }))).toBe("consent");
     expect(nextScreen(overview({ consent: { complete: false, standing: { treat: "refused" } } }))).toBe("refused");
     expect(nextScreen(overview())).toBe("live");
+  });
+  it("days before one reads and signs without a camera, and is done", () => {
+    const unsigned = { device_checked: false, consent: { complete: false, standing: { treat: "undecided" as const } } };
+    expect(nextScreen(overview({ identity_confirmed: false, ...unsigned }), true)).toBe("identity");
+    expect(nextScreen(overview(unsigned), true)).toBe("consent");
+    expect(nextScreen(overview({ device_checked: false }), true)).toBe("ready");
+    expect(nextScreen(overview({ device_checked: false }), false)).toBe("devices");
+  });
+  it("a decision is kept with its very text only", () => {
+    const text = (sha: string) => ({ shown_sha256: sha, questions: [{ purpose: "treat" }, { purpose: "rec_av" }] }) as unknown as Presentation;
+    expect(lay(text("a"))).toBe(false);
+    draft.decisions.treat = true;
+    expect(lay(text("a"))).toBe(true);
+    expect(undecided()).toEqual(["rec_av"]);
+    expect(lay(text("b"))).toBe(false);
+    expect(undecided()).toEqual(["treat", "rec_av"]);
+  });
+  it("when and how it was decided goes with the text: languages changed, times, answers to the small question", () => {
+    const text = (sha: string, locale: string) => ({ shown_sha256: sha, locale, questions: [{ purpose: "treat" }] }) as unknown as Presentation;
+    forget();
+    lay(text("a", "zh"));
+    answered(1);
+    answered(0);
+    decided("treat", false);
+    expect([draft.answers, draft.decisions, Object.keys(draft.decidedAt)]).toEqual([[1, 0], { treat: false }, ["treat"]]);
+    lay(text("b", "en"));
+    expect([draft.answers, draft.decisions, draft.decidedAt]).toEqual([[], {}, {}]);
+    lay(text("a", "zh"));
+    expect(draft.switches.map((one) => one.locale)).toEqual(["en", "zh"]);
+    for (let n = 0; n < 9; n += 1) answered(n % 3);
+    expect(draft.answers).toEqual([0, 1, 2, 0, 1, 2]);
+    forget();
+    expect([draft.text, draft.switches, draft.answers]).toEqual([null, [], []]);
   });
   it("a finished consult shows what came of it, whatever is undone", () => {
     const over = overview({ identity_confirmed: false });

@@ -1,6 +1,5 @@
 /** Reading aloud by the browser's own voices, one section after another. */
 import { ref } from "vue";
-import type { Locale } from "@/shared/protocol";
 
 const synth: SpeechSynthesis | undefined = typeof speechSynthesis === "undefined" ? undefined : speechSynthesis;
 const MAX_PIECE = 160; // some engines fall silent on long texts
@@ -22,7 +21,7 @@ export function pieces(text: string): string[] {
   return result;
 }
 
-export function speak(parts: readonly { key: string; text: string }[], locale: Locale): void {
+export function speak(parts: readonly { key: string; text: string }[], locale: string): void {
   if (!synth) return;
   stopSpeaking();
   const mine = ++turn;
@@ -36,7 +35,7 @@ export function speak(parts: readonly { key: string; text: string }[], locale: L
     }
     speaking.value = item.key;
     const utterance = new SpeechSynthesisUtterance(item.piece);
-    utterance.lang = locale === "zh" ? "zh-CN" : "en-US";
+    utterance.lang = { zh: "zh-CN", en: "en-US" }[locale] ?? locale;
     utterance.rate = 0.95;
     utterance.onend = next;
     utterance.onerror = () => {

@@ -140,6 +140,7 @@ export class Call {
   answerFor = (seat: string, agrees: boolean): Promise<Ack> => this.session.act("person.answer", { seat, agrees });
   personGone = (seat: string): Promise<Ack> => this.session.act("person.gone", { seat });
   attest = (seats: string[]): Promise<Ack> => this.session.act("room.attest", { seats });
+  spoken = (seat: string, phase: "begin" | "end" | "cancel"): Promise<Ack> => this.session.act("consent.spoken", { seat, phase });
   invite = (role: Role, display_name: string, relation: string): Promise<Ack<{ seat: string; link: SeatLink }>> =>
     this.session.act("guest.invite", { role, display_name, relation });
 

@@ -45,6 +45,12 @@ export interface ChatView {
   sent_at: string;
 }
 
+export interface ConsentSpoken {
+  op: string;
+  seat: string;
+  phase: "begin" | "end" | "cancel";
+}
+
 export interface ConsentTold {
   epoch: string;
   seq: number;
@@ -113,6 +119,13 @@ export interface GuestInvite {
 
 export interface Hand {
   raised: boolean;
+}
+
+export interface HelperView {
+  name: string;
+  relation: string;
+  in_call: boolean;
+  permits_recording: boolean | null;
 }
 
 export interface Join {
@@ -266,6 +279,8 @@ export interface RecordingView {
   waiting_for: string[];
   reason?: string;
   started_at?: string;
+  asking?: string;
+  spoken?: string[];
 }
 
 export interface Remove {
@@ -312,6 +327,7 @@ export interface SeatView {
   hand: boolean;
   consent: StandingView;
   recorded: boolean;
+  helper?: HelperView;
   quality?: "good" | "fair" | "poor" | "lost";
   waiting_since?: string;
   ready?: boolean;
@@ -456,6 +472,7 @@ export interface ClientEvents {
   "recording.start": RecordingStart;
   "recording.stop": RecordingStop;
   "consent.withdraw": ConsentWithdraw;
+  "consent.spoken": ConsentSpoken;
   "guest.invite": GuestInvite;
   "privacy.pause": PrivacyPause;
   "privacy.resume": PrivacyResume;
@@ -485,6 +502,7 @@ export interface ClientAcks {
   "recording.start": Ack;
   "recording.stop": Ack;
   "consent.withdraw": Ack;
+  "consent.spoken": Ack;
   "guest.invite": Ack<{ seat: string; link: { url: string; qr_svg: string; expires_at: string; code?: string } }>;
   "privacy.pause": Ack;
   "privacy.resume": Ack;

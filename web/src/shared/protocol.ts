@@ -47,9 +47,13 @@ export interface SeatOverview {
   identity_confirmed: boolean;
   device_checked: boolean;
   consent: { complete: boolean; standing: Partial<Record<Purpose, Standing>>; again?: string[]; offline_visit?: boolean };
+  /** Who helps at this device. */
+  helper?: Aide | null;
   csrf: string;
   server_time: string;
 }
+
+export interface Aide { name: string; relation: string; in_call: boolean; permits_recording: boolean | null }
 
 export type DeviceVerdict = "ok" | "missing" | "denied" | "busy";
 export type NetworkVerdict = "good" | "fair" | "poor";
@@ -79,6 +83,8 @@ export interface Presentation {
   shared_with?: string[];
   /** Languages this text can be had in, beyond those of the page. */
   locales?: string[];
+  /** Section key or "question.<purpose>" → id of its sound; empty without a voice. */
+  speech: Record<string, string>;
 }
 
 /** One question that shows whether a section was understood; a wrong answer is explained and never blocks. */
@@ -118,7 +124,7 @@ export type Stroke = [number, number, number][];
 export interface SignatureDrawing { png: string; strokes: Stroke[]; method: "drawn" | "typed" }
 
 export interface SectionReading {
-  key: string; shown_ms?: number; dwell_ms: number; scrolled_percent: number; font_px?: number; read_aloud?: boolean;
+  key: string; shown_ms?: number; dwell_ms: number; scrolled_percent: number; font_px?: number; read_aloud?: boolean; heard_ms?: number;
 }
 
 export interface AfterVisit {
@@ -154,6 +160,7 @@ export interface SeatView {
   quality?: QualityLevel | null;
   consent: Partial<Record<Purpose, Standing>>;
   recorded: boolean;
+  helper?: Aide | null;
   waiting_since?: string | null;
   /** The seat at whose side a person of role "declared" is, and what they are. */
   declared_by?: string | null;
@@ -174,6 +181,10 @@ export interface RecordingView {
   reason?: string | null;
   waiting_for: string[];
   started_at?: string | null;
+  /** Seat whose spoken agreement is being asked for. */
+  asking?: string | null;
+  /** Seats whose spoken agreement is marked in it. */
+  spoken?: string[];
 }
 
 export interface ChatMessage { id: string; seat: string; text: string; sent_at: string }
