@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from audit.events import EventCode
 from audit.transaction import AuditEvent
-from clinic import booking, break_glass
+from clinic import booking
 from clinic.actor import Actor
 from clinic.consult import Seat
 from clinic.people import Role
@@ -20,8 +20,8 @@ from huizhen.api.table import ROUTES
 from tests.huizhen.bodies import sample
 from tests.huizhen.shelf import archived
 from tests.huizhen.test_uploads import send
+from tests.huizhen.things import facts, glass, hours, ledger, notice, signed, uploaded
 from tests.huizhen.world import ROLES, Booked, Browser, World
-from tests.inspection.corpus import png
 
 _IN_CONSULT = frozenset({Own.CONSULT, Own.CONSULT_SEAT, Own.EVIDENCE_FILE})
 _ENDS_THE_LOGIN = frozenset({"/api/logout"})
@@ -51,8 +51,14 @@ class Things:
 async def _own(world: World, house: str) -> Things:
     booked = await world.book(house)
     patient = await world.patient(booked)
-    paper = (await send(patient, "/api/seat/evidence-files", png(), "image/png", "a.png")).body["id"]
-    return Things({"consult": booked.consult.id, "seat": booked.patient.id, "file": paper}, booked, patient)
+    ids = {
+        "consult": booked.consult.id,
+        "seat": booked.patient.id,
+        "file": await uploaded(patient),
+        "record": await signed(patient),
+        "notice": await notice(world, booked),
+    }
+    return Things(ids, booked, patient)
 
 
 async def _seats(world: World, booked: Booked) -> None:
@@ -79,14 +85,15 @@ async def _handed_over(world: World, booked: Booked) -> None:
 async def _common(world: World, booked: Booked) -> dict[str, str]:
     """Things that belong to the house, not to a consult."""
     house = world.houses["city"]
-    async with world.db.begin() as tx:
-        opener = Actor.staff(house.staff[Role.INVITING])
-        glass = await break_glass.open_chart(tx, booked.consult.id, "急诊抢救需要查看用药史", opener)
     return {
-        "staff": house.staff[Role.NURSE].id,
+        "staff": house.staff[Role.ATTENDING].id,
+        "patient": house.patient.id,
         "institution": house.institution.id,
         "invitation": uuid4().hex,
-        "glass": glass.id,
+        "glass": await glass(world, booked.consult.id),
+        "slot": await hours(world),
+        **await facts(world),
+        **await ledger(world),
         **await archived(world),
     }
 

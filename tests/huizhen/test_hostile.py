@@ -16,6 +16,7 @@ from clinic.people import Role
 from huizhen.api.route import Door, Route
 from huizhen.api.table import ROUTES
 from tests.huizhen.bodies import sample
+from tests.huizhen.test_uploads import send
 from tests.huizhen.world import Browser, Reply, World, operation, world_at
 
 _MUTATING = [route for route in ROUTES if route.mutates]
@@ -79,8 +80,13 @@ async def test_malformed_bodies_on_every_route(world: World) -> None:
             _refused(await _raw(browser, route, data), f"{where} {data[:10]!r}")
         _refused(await _raw(browser, route, b"op=1", "application/x-www-form-urlencoded"), where)
         _refused(await _raw(browser, route, b'{"op": "0123456789abcdef"}', "text/plain"), where)
-        big = await _raw(browser, route, b'{"op": "' + b"a" * 262_144 + b'"}')
-        assert (big.status, big.code) == (413, "request.too_large"), where
+        large = b'{"op": "' + b"a" * 262_144 + b'"}'
+        big = await _raw(browser, route, large)
+        if route.raw:  # the body is a file with a limit of its own; without its head nothing of it is read
+            assert (big.status, big.code) == (422, "input.invalid"), where
+            _refused(await send(browser, _path(route), large, "application/json"), f"{where} with its head")
+        else:
+            assert (big.status, big.code) == (413, "request.too_large"), where
         unknown = await browser.call(route.method, _path(route), sample(route) | {"__proto__": {"admin": True}})
         assert unknown.code == "input.invalid", where
         assert "__proto__" not in unknown.raw.decode(), where

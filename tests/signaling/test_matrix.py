@@ -32,6 +32,7 @@ _GIVEN: dict[str, Any] = {
     "sdp": "v=0",
     "sources": {},
     "demands": [],
+    "seats": [],
     "purposes": ["rec_av"],
     "seats": [],
     "reason_code": "emergency",

@@ -1,0 +1,76 @@
+"""One thing of each kind that a path can name, all of the city's hospital."""
+
+from datetime import timedelta
+
+from clinic import break_glass, filings, guardians, slots
+from clinic.actor import Actor
+from clinic.consult import ConsultKind
+from clinic.notices import Channel, NoticeKind
+from clinic.people import Role
+from consent import drafting, templates
+from huizhen.outbox import Addressed
+from tests.huizhen.test_uploads import send
+from tests.huizhen.world import CARDIOLOGY, Booked, Browser, World, sign
+from tests.inspection.corpus import png
+from tests.support.proofs import filing
+
+
+async def facts(world: World) -> dict[str, str]:
+    """A filing and a shift of the doctor, a guardian and an agreement of the patient."""
+    house = world.houses["city"]
+    doctor, system = house.staff[Role.ATTENDING], Actor.system(house.institution.id)
+    async with world.db.begin() as tx:
+        filed = await filings.file_practice(tx, doctor.id, filing(), system)
+        shift = await filings.plan_shift(tx, doctor.id, "03.04", tx.now, tx.now + timedelta(hours=1), system)
+        guardian = await guardians.record_guardian(tx, house.patient.id, guardians.NewGuardian("母", "母亲"), system)
+        deal = guardians.NewAgreement(doctor.id, "J1", tx.now.date(), tx.now.date())
+        agreement = await guardians.record_agreement(tx, house.patient.id, deal, system)
+    return {"filing": filed.id, "shift": shift.id, "guardian": guardian.id, "agreement": agreement.id}
+
+
+async def uploaded(patient: Browser) -> str:
+    return str((await send(patient, "/api/seat/evidence-files", png(), "image/png", "a.png")).body["id"])
+
+
+async def glass(world: World, consult_id: str) -> str:
+    house = world.houses["city"]
+    async with world.db.begin() as tx:
+        opener = Actor.staff(house.staff[Role.INVITING])
+        return (await break_glass.open_chart(tx, consult_id, "急诊抢救需要查看用药史", opener)).id
+
+
+async def ledger(world: World) -> dict[str, str]:
+    """A published text and a draft of it."""
+    house = world.houses["city"]
+    async with world.db.begin() as tx:
+        wording = templates.shipped()[0]
+        content = drafting.Draft(
+            wording.key, wording.locale, "新", wording.sections, wording.questions, wording.legal_basis
+        )
+        draft = await drafting.begin(tx, Actor.staff(house.staff[Role.ARCHIVIST]), content)
+        template = (await tx.consent_templates.find(institution_id=house.institution.id))[0]
+    return {"template": template.id, "draft": draft.id}
+
+
+async def signed(patient: Browser) -> str:
+    assert (await sign(patient)).status == 200
+    return str((await patient.get("/api/seat/after")).body["consents"][0]["id"])
+
+
+async def hours(world: World) -> str:
+    """Opened for booking tomorrow."""
+    nurse = Actor.staff(world.houses["city"].staff[Role.NURSE])
+    doctor = world.houses["city"].staff[Role.ATTENDING].id
+    async with world.db.begin() as tx:
+        new = slots.NewSlot(doctor, CARDIOLOGY, ConsultKind.FOLLOW_UP, tx.now + timedelta(days=1), 60, 4)
+        return (await slots.open_slot(tx, new, nurse)).id
+
+
+async def notice(world: World, booked: Booked) -> str:
+    """A message to the patient."""
+    nurse = Actor.staff(world.houses["city"].staff[Role.NURSE])
+    async with world.db.begin() as tx:
+        letter = Addressed(NoticeKind.INVITATION, "matrix", Channel.SMS, "zh")
+        queued = await world.parts.services.outbox.queue(tx, booked.consult, letter, nurse)
+    assert queued is not None
+    return queued.id
