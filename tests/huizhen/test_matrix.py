@@ -123,14 +123,8 @@ async def test_the_patients_door_opens_for_no_cookie_of_staff(world: World) -> N
     doctor = await world.staff("city", Role.ATTENDING)
     for route in ROUTES:
         if route.policy.door is Door.SEAT:
-<<<<<<< HEAD
             made_up = {name: uuid4().hex for name in route.parameters}
             assert (await _ask(doctor, route, made_up))[0] == 401, route.path
-||||||| a67473f
-            assert (await _ask(doctor, route, {"record": uuid4().hex}))[0] == 401, route.path
-=======
-            assert (await _ask(doctor, route, {name: uuid4().hex for name in route.parameters}))[0] == 401, route.path
->>>>>>> i3-matrix
 
 
 async def test_denied_tries_are_on_record(world: World) -> None:

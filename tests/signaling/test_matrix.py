@@ -34,7 +34,6 @@ _GIVEN: dict[str, Any] = {
     "demands": [],
     "seats": [],
     "purposes": ["rec_av"],
-    "seats": [],
     "reason_code": "emergency",
     "display_name": "某某",
     "relation": "女儿",
