@@ -13,6 +13,7 @@ export class Demands {
   private readonly observer: ResizeObserver | null;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private last: string | null = null;
+  private told = new Set<string>(); // pictures the server knows to be shown
   private pageHidden = false;
 
   constructor(send: (demands: Demand[]) => void) {
@@ -27,7 +28,7 @@ export class Demands {
     this.shown.set(key, { seat, source, element, width: box.width, height: box.height });
     this.keys.set(element, key);
     this.observer?.observe(element);
-    this.soon(0); // somebody waits for this picture
+    this.soon(this.told.has(`${seat}/${source}`) ? QUIET : 0); // somebody waits for a picture that is new
   }
 
   hide(key: string): void {
@@ -49,6 +50,7 @@ export class Demands {
    * better than "nothing is shown". */
   resend(): void {
     this.last = null;
+    this.told.clear();
     if (this.shown.size > 0 || this.pageHidden) this.flush();
     else this.soon();
   }
@@ -94,6 +96,7 @@ export class Demands {
     const text = JSON.stringify(demands);
     if (text === this.last) return;
     this.last = text;
+    this.told = new Set(demands.map(({ seat, source }) => `${seat}/${source}`));
     this.send(demands);
   }
 }

@@ -107,6 +107,10 @@ describe("demands", () => {
     vi.advanceTimersByTime(0);
     expect(sent).toHaveLength(1);
     demands.hide("a");
+    demands.show("b", "s1", "camera", element(400, 300)); // moved to another place: no hurry
+    vi.advanceTimersByTime(100);
+    expect(sent).toHaveLength(1);
+    demands.hide("b");
     vi.advanceTimersByTime(100);
     expect(sent).toHaveLength(1);
     vi.advanceTimersByTime(100);
