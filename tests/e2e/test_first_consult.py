@@ -207,8 +207,8 @@ async def test_panel_of_five(house: House) -> None:
             await expert.click("[data-act=join]")
         everyone = [clinic, patient, family, *experts]
         for page in everyone:
-            await sees(page, 4, 60)
-            await hears(page, 4, 60)
+            await sees(page, 4, 120)
+            await hears(page, 4, 120)
         await picture(clinic, "panel-room")
         await clinic.click("[data-act=end]")
         await clinic.locator("dialog[open] .danger").click()
