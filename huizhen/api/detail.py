@@ -194,6 +194,9 @@ async def may_open(tx: StoreTransaction, consult: Consult, reader: Reader) -> No
         with suppress(NotPermitted, MissingRow):
             await access.chart_access(tx, reader.actor, consult)
             return
+        with suppress(NotPermitted, MissingRow):
+            await access.authorise(tx, reader.actor, Action.BOOK, consult)
+            return
     await _may_look(tx, consult, reader)
 
 
