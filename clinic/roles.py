@@ -77,6 +77,7 @@ class Action(StrEnum):
     REASSIGN = "reassign"
     MARK_ABSENT = "mark_absent"
     SEE_QUEUE = "see_queue"
+    TELL_WHEREABOUTS = "tell_whereabouts"
 
 
 class Reach(StrEnum):
@@ -178,6 +179,7 @@ tell_waiting        -   -   -   -   Y   Y   -   Y   Y   -   -   -   -   -   -
 reassign            -   -   -   -   -   -   -   -   Y   -   -   -   -   -   Y
 mark_absent         -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -
 see_queue           -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -
+tell_whereabouts    C   C   C   C   C   C   C   C   C   -   -   -   -   -   -
 """
 # Roles of the room that came later: what they may do, nothing else. A declared person acts through nobody's page.
 _ROOM_ONLY: Mapping[Role, Mapping[Action, Reach]] = {
@@ -185,6 +187,8 @@ _ROOM_ONLY: Mapping[Role, Mapping[Action, Reach]] = {
         Action.JOIN_MEDIA: Reach.IN_CONSULT,
         Action.SIGN_CONSENT: Reach.OWN,
         Action.WITHDRAW_CONSENT: Reach.OWN,
+        Action.OWN_PAGE: Reach.OWN,
+        Action.LEAVE: Reach.OWN,
         Action.PRIVACY_PAUSE: Reach.IN_CONSULT,
         Action.PRIVACY_RESUME: Reach.IN_CONSULT,
     },

@@ -38,9 +38,9 @@ class Place:
 async def tell_whereabouts(
     tx: ClinicTransaction, locker: Locker, consult_id: str, place: Place, by: Actor
 ) -> Whereabouts:
-    """By the patient or whoever is in the consult; a later one takes its place. Raises InvalidInput, IllegalMove."""
+    """By the patient or whoever takes part; a later one takes its place. Raises InvalidInput, IllegalMove."""
     consult = await tx.consults.get(consult_id)
-    await authorise(tx, by, Action.JOIN_MEDIA, consult)
+    await authorise(tx, by, Action.TELL_WHEREABOUTS, consult)
     if not consult.media_open:
         raise IllegalMove("the consult is over")
     said = {

@@ -11,7 +11,7 @@ from clinic.consult import Consult, SeatState
 from clinic.errors import NotPermitted
 from clinic.notices import NoticeKind
 from clinic.panel import InvitationState
-from clinic.people import CLINICIANS, Role
+from clinic.people import CLINICIANS, GUESTS, Role
 from clinic.roles import Action
 from huizhen.api import render
 from huizhen.api.call import Call
@@ -38,6 +38,7 @@ from huizhen.store.tables import StoreTransaction
 from huizhen.tokens import DEVICE_LIFETIME, TICKET_SECONDS
 from signaling import admittance, closing
 
+_BY_LINK = GUESTS | {Role.PATIENT}  # who comes in by a link; a declared person has no page
 _ALL_OF_HOUSE = frozenset({Role.NURSE})  # those who keep the book see every consult of the house
 
 
@@ -192,7 +193,7 @@ async def renew_link(call: Call[Empty]) -> LinkView:
     consult = await call.tx.consults.get(call.path("consult"))
     await authorise(call.tx, call.actor, Action.INVITE_GUEST, consult)
     seat = await call.tx.seats.get(call.path("seat"))
-    if seat.role in CLINICIANS or seat.state is SeatState.REMOVED:
+    if seat.role not in _BY_LINK or seat.state is SeatState.REMOVED:
         raise NotPermitted("link")
     issued = await call.services.link_door.issue(call.tx, seat, call.actor.id)
     return render.link_view(call.services.base_url(), issued)

@@ -1,6 +1,7 @@
 """Consults as rows and as whole pages: read-only assembly, role by role."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -186,6 +187,19 @@ async def _chart(
         # book-keepers of the consult (nurse) and invited experts who have not accepted yet see it without the chart
         await _may_look(tx, consult, reader)
         return None
+
+
+async def may_open(tx: StoreTransaction, consult: Consult, reader: Reader) -> None:
+    """Whether the page of the consult opens for this person, with its chart or without. Raises NotPermitted."""
+    home = reader.staff.institution_id
+    if home == consult.institution_id or home in shared_with(await desk.records_of(tx, consult.id)):
+        with suppress(NotPermitted, MissingRow):
+            await access.chart_access(tx, reader.actor, consult)
+            return
+        with suppress(NotPermitted, MissingRow):
+            await access.authorise(tx, reader.actor, Action.BOOK, consult)
+            return
+    await _may_look(tx, consult, reader)
 
 
 async def _may_look(tx: StoreTransaction, consult: Consult, reader: Reader) -> None:

@@ -4,7 +4,8 @@ from clinic import attesting, safety
 from clinic.roles import Action
 from clinic.rulebook import Rule
 from huizhen.api.call import Call
-from huizhen.api.consults import detail_of
+from huizhen.api.consults import detail_of, reader_of
+from huizhen.api.detail import may_open
 from huizhen.api.route import Own, Route, Table, Unit, seat, staff
 from huizhen.api.shapes.base import Accepted, Label, NoBody
 from huizhen.api.shapes.consult import ConsultDetail
@@ -27,6 +28,7 @@ from signaling import seen
 async def admission(call: Call[NoBody]) -> Explained:
     """Every gate of the consult's kind, as the patient's reception (or another stage) would meet it now."""
     consult = await call.tx.consults.get(call.path("consult"))
+    await may_open(call.tx, consult, reader_of(call))
     return explained_view(await explained(call.tx, consult, call.now, call.query.stage, call.services.live))
 
 
@@ -139,7 +141,7 @@ ROUTES: Table = (
         method="POST",
         path="/api/consults/{consult}/whereabouts",
         handler=tell_whereabouts,
-        policy=staff(Action.JOIN_MEDIA, own=Own.CONSULT),
+        policy=staff(Action.TELL_WHEREABOUTS, own=Own.CONSULT),
         body=WhereaboutsBody,
         answer=Accepted,
         unit=Unit.WRITE,
@@ -149,7 +151,7 @@ ROUTES: Table = (
         method="POST",
         path="/api/seat/whereabouts",
         handler=tell_my_whereabouts,
-        policy=seat(),
+        policy=seat(Own.SELF, Action.TELL_WHEREABOUTS),
         body=WhereaboutsBody,
         answer=Accepted,
         unit=Unit.WRITE,

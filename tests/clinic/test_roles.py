@@ -36,6 +36,10 @@ def test_every_action_has_a_row_and_every_cell_a_meaning() -> None:
         (Role.AUDITOR, Action.ADMINISTER, set()),
         (Role.ATTENDING, Action.WITHDRAW_CONSENT, set()),
         (Role.FAMILY, Action.START_RECORDING, set()),
+        (Role.OBSERVER, Action.OWN_PAGE, {Reach.OWN}),
+        (Role.OBSERVER, Action.LEAVE, {Reach.OWN}),
+        (Role.OBSERVER, Action.CHAT, set()),
+        (Role.OBSERVER, Action.TELL_WHEREABOUTS, set()),
     ],
 )
 def test_cells_of_the_table(role: Role, action: Action, expected: set[Reach]) -> None:

@@ -2,10 +2,14 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 from typer.testing import CliRunner
 
+from audit.events import EventCode
+from audit.transaction import AuditEvent
 from clinic.people import Role
 from huizhen.cli import app
 from tests.huizhen.world import CARDIOLOGY, PASSWORD, Browser, World, sign
@@ -37,6 +41,42 @@ async def test_what_stands_between_a_booking_and_the_reception(world: World) -> 
     assert (await gates(doctor, booked.consult.id, "join"))["allowed"] is True
     assert (await doctor.post("/api/step-up", password=PASSWORD)).status == 200
     assert (await gates(doctor, booked.consult.id))["allowed"] is True
+
+
+async def test_the_verdict_is_told_to_those_who_may_open_the_consult(world: World) -> None:
+    booked = await world.book()
+    path = f"/api/consults/{booked.consult.id}/admission"
+    for role, status in ((Role.ATTENDING, 200), (Role.NURSE, 200), (Role.EXPERT, 403), (Role.REGULATOR, 403)):
+        assert (await (await world.staff("city", role)).get(path)).status == status, role
+    assert (await (await world.staff("county", Role.NURSE)).get(path)).code == "not_found"
+
+
+async def test_who_only_watches_has_a_page_and_does_not_say_where_the_patient_is(world: World) -> None:
+    booked = await world.book()
+    doctor = await world.staff("city", Role.ATTENDING)
+    seats = f"/api/consults/{booked.consult.id}/seats"
+    reply = await doctor.post(seats, role="observer", display_name="李同学", relation="学生")
+    assert reply.status == 200, reply.body
+    observer = await world.browser()
+    secret = reply.body["link"]["url"].partition("#")[2]
+    assert (await observer.post("/api/links/redeem", secret=secret)).status == 200
+    assert (await observer.get("/api/seat")).body["seat"]["role"] == "observer"
+    assert (await observer.post("/api/seat/whereabouts", **WHERE)).code == "access.denied"
+
+
+async def test_a_declared_person_gets_no_link(world: World) -> None:
+    booked = await world.book()
+    doctor = await world.staff("city", Role.ATTENDING)
+    async with world.db.begin() as tx:
+        beside = replace(
+            booked.patient, id=uuid4().hex, role=Role.DECLARED, person_id=None, created_by=booked.doctor.id
+        )
+        await tx.seats.add(beside)
+        await tx.append(
+            AuditEvent(EventCode.PERSON_DECLARED, beside.institution_id, booked.doctor.id, beside.consult_id, beside.id)
+        )
+    reply = await doctor.post(f"/api/consults/{booked.consult.id}/seats/{beside.id}/link")
+    assert reply.code == "access.denied"
 
 
 async def test_the_doctor_attests_in_the_page(world: World) -> None:
