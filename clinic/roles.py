@@ -26,6 +26,7 @@ class Action(StrEnum):
     TERMINATE = "terminate"
     SEE_CHART = "see_chart"
     SIGN_CONSENT = "sign_consent"
+    DECLARE_HELPER = "declare_helper"
     ACKNOWLEDGE_NOTICE = "acknowledge_notice"
     WITNESS_CONSENT = "witness_consent"
     WITHDRAW_CONSENT = "withdraw_consent"
@@ -128,6 +129,7 @@ end                 -   -   -   -   Y   Y   -   -   -   -   -   -   -   -   -
 terminate           -   -   -   -   Y   Y   -   Y   -   -   -   -   -   -   -
 see_chart           O   O   -   -   CO  O   C   C   C   -   -   A   -   -   O
 sign_consent        O   O   O   O   -   -   -   -   -   -   -   -   -   -   -
+declare_helper      O   O   O   O   -   -   -   -   -   -   -   -   -   -   -
 acknowledge_notice  -   -   -   -   O   O   O   O   O   -   -   -   -   -   -
 witness_consent     -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -
 withdraw_consent    O   O   O   O   -   -   -   -   Y   -   -   -   -   -   -

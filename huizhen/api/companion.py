@@ -1,8 +1,9 @@
 """Somebody helps at the patient's device: named, on record, asked about recording."""
 
+from clinic.roles import Action
 from consent.companions import Declaration
 from huizhen.api.call import Call
-from huizhen.api.route import Route, Table, Unit, seat
+from huizhen.api.route import Own, Route, Table, Unit, seat
 from huizhen.api.seat import overview_of
 from huizhen.api.shapes.seat import DeclareHelper, SeatOverview
 from signaling import consenting
@@ -22,7 +23,7 @@ ROUTES: Table = (
         method="POST",
         path="/api/seat/helper",
         handler=declare,
-        policy=seat(),
+        policy=seat(Own.SELF, Action.DECLARE_HELPER),
         body=DeclareHelper,
         answer=SeatOverview,
         unit=Unit.NONE,
