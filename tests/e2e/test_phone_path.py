@@ -1,9 +1,11 @@
 """The patient's way on a phone (must-hold 6): taps counted, bytes counted, helper, reading aloud, one decision a page."""
 
+import contextlib
 import gzip
 import json
 import re
 import shutil
+import sqlite3
 import urllib.request
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -161,6 +163,44 @@ async def test_read_and_signed_days_before_without_a_camera(house: House) -> Non
         await button(page, "patient:sign.submit").click()
         await expect(button(page, "assist:ready.test")).to_be_visible()
         await patient_looks(page, "9-ready")
+
+
+async def test_how_it_was_read_and_understood_goes_with_the_signature(house: House) -> None:
+    """A wrong answer is explained and hinders nobody; another language is another text; the sealed evidence has it."""
+    problems.clear()
+    async with opened(house) as people:
+        page = await counted(people)
+        await page.goto(booked_in_three_days(house))
+        await button(page, "patient:open.go").click()
+        await button(page, "patient:identity.yes").click()
+        for language in ("en", "zh"):
+            await button(page, f"shared:lang.{language}").click()
+            await expect(page.locator(f"article[lang^={language}]")).to_be_visible()
+        small = page.locator("fieldset.comprehension")
+        options = small.locator("input[type=radio]")
+        for option in range(await options.count()):
+            await options.nth(option).check()
+        await expect(small.locator(".hz-notice")).to_be_visible()
+        await small.scroll_into_view_if_needed()
+        await look(page, "patient-4-comprehension-zh", "390")
+        answers = list(range(await options.count()))
+        await button(page, "assist:read.next").click()
+        await page.locator("[data-decide=treat-yes]").click()
+        await page.locator("[data-decide=rec_av-no]").click()
+        await sign_by_hand(page, "张晓明")
+        await button(page, "patient:sign.submit").click()
+        await expect(button(page, "assist:ready.test")).to_be_visible()
+        path = f"file:{house.data / 'huizhen.db'}?mode=ro"
+        with contextlib.closing(sqlite3.connect(path, uri=True)) as db:
+            ((kept,),) = db.execute("SELECT evidence FROM consent_records ORDER BY pos DESC LIMIT 1").fetchall()
+    evidence = json.loads(kept)
+    assert evidence["decisions"] == {"treat": True, "rec_av": False}
+    assert evidence["comprehension"]["answers"] == answers
+    assert [each["locale"] for each in evidence["reading"]["locale_switches"]] == ["en", "zh"]
+    assert set(evidence["reading"]["decided_ms"]) == {"treat", "rec_av"}
+    assert evidence["asked_again_by_signer"] is False
+    assert sum(each["dwell_ms"] for each in evidence["reading"]["sections"].values()) > 0
+    assert problems == [], "\n".join(problems)
 
 
 async def test_first_load_is_light(house: House) -> None:
