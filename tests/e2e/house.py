@@ -308,7 +308,7 @@ async def visitors(house: House) -> AsyncIterator[People]:
         people = People(browser, house)
         try:
             yield people
-            assert people.errors == []
+            assert people.errors == [], "\n".join(people.errors)
         except BaseException:
             await people.show_all()
             raise
