@@ -1,6 +1,6 @@
 """The gates' verdict on a consult (domain-rules 1.1, 1.3): pure, coded, gate by gate, with the evidence it read."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
@@ -8,6 +8,7 @@ from enum import StrEnum
 from clinic.calendar import local_date
 from clinic.consult import Consult
 from clinic.gates import REASON_CODES, REGISTRY, AdmissionFacts, Moment, Present, Stage, fit, licensed_house
+from clinic.overlays import rules_for
 from clinic.panel import InvitationState
 from clinic.people import Institution, Role, Staff
 from clinic.rulebook import RuleSet
@@ -114,16 +115,23 @@ def expert_refusals(
     return tuple(dict.fromkeys(found))
 
 
-async def facts_of(tx: ClinicTransaction, consult: Consult, present: Present | None = None) -> AdmissionFacts:
-    """Read what the gates need. Raises MissingRow when the consult's people are gone."""
-    cases = await tx.cases.find(consult_id=consult.id)
-    invitations = await tx.invitations.find(consult_id=consult.id, state=InvitationState.ACCEPTED)
+async def facts_of(
+    tx: ClinicTransaction, consult: Consult, present: Present | None = None, rules: RuleSet | None = None
+) -> AdmissionFacts:
+    """Read what the gates of this kind ask for. `rules`: those it will be judged by, where they are not the house's.
+
+    Raises MissingRow when the consult's people are gone.
+    """
+    facts = await people_facts(tx, consult, rules)
+    panel = {"TM-01", "TM-02"} & set(_gates(facts.institution, consult, rules, tx.now))
+    cases = await tx.cases.find(consult_id=consult.id) if panel else ()
+    accepted = {"consult_id": consult.id, "state": InvitationState.ACCEPTED}
+    invitations = await tx.invitations.find(**accepted) if panel else ()
     experts = [await tx.staff.get(invitation.expert_id) for invitation in invitations]
     homes = sorted({expert.institution_id for expert in experts})
     seats = await tx.seats.find(consult_id=consult.id, role=Role.PATIENT)
     words = await tx.attestations.find(consult_id=consult.id)
     places = await tx.whereabouts.find(consult_id=consult.id)
-    facts = await people_facts(tx, consult)
     return replace(
         facts,
         evidence=tuple(await tx.follow_up_evidence.find(consult_id=consult.id)),
@@ -137,12 +145,19 @@ async def facts_of(tx: ClinicTransaction, consult: Consult, present: Present | N
     )
 
 
-async def people_facts(tx: ClinicTransaction, consult: Consult) -> AdmissionFacts:
+def _gates(house: Institution, consult: Consult, rules: RuleSet | None, now: datetime) -> Sequence[str]:
+    return (rules or rules_for(house, now)).kinds[consult.kind].gates
+
+
+async def people_facts(tx: ClinicTransaction, consult: Consult, rules: RuleSet | None = None) -> AdmissionFacts:
     """What is known of the people before anything belongs to the consult: what booking reads."""
+    house = await tx.institutions.get(consult.institution_id)
+    both = {"patient_id": consult.patient_id, "doctor_id": consult.doctor_id}
+    signed = await tx.service_agreements.find(**both) if "CN-08" in _gates(house, consult, rules, tx.now) else ()
     proven = await tx.authentications.find(id=consult.doctor_id)
     return AdmissionFacts(
         consult=consult,
-        institution=await tx.institutions.get(consult.institution_id),
+        institution=house,
         doctor=await tx.staff.get(consult.doctor_id),
         patient=await tx.patients.get(consult.patient_id),
         filings=tuple(
@@ -150,6 +165,6 @@ async def people_facts(tx: ClinicTransaction, consult: Consult) -> AdmissionFact
         ),
         shifts=tuple(await tx.duty_shifts.find(staff_id=consult.doctor_id)),
         guardians=tuple(await tx.guardianships.find(patient_id=consult.patient_id)),
-        agreements=tuple(await tx.service_agreements.find(patient_id=consult.patient_id, doctor_id=consult.doctor_id)),
+        agreements=tuple(signed),
         authentication=proven[0] if proven else None,
     )

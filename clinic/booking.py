@@ -79,7 +79,7 @@ async def book(tx: ClinicTransaction, new: NewConsult, actor: Actor, rules: Rule
     if leading not in doctor.roles:
         raise InvalidInput("doctor_id", "does not lead this kind of consult")
     consult = _consult(new, home, actor.id, tx.now)
-    verdict = judge(await people_facts(tx, consult), rules, tx.now, Stage.BOOKING)
+    verdict = judge(await people_facts(tx, consult, rules), rules, tx.now, Stage.BOOKING)
     if not verdict.allowed:
         raise AdmissionRefused(verdict.codes)
     doctor_seat = _seat(consult, leading, doctor, actor.id, tx.now)

@@ -243,7 +243,7 @@ async def record_room_event(
 async def _judged(
     tx: ClinicTransaction, consult: Consult, rules: RuleSet | None, stage: Stage, present: Present | None
 ) -> Admission:
-    facts = await facts_of(tx, consult, present)
+    facts = await facts_of(tx, consult, present, rules)
     verdict = judge(facts, rules or rules_for(facts.institution, tx.now), tx.now, stage)
     if not verdict.allowed:
         raise AdmissionRefused(verdict.codes)

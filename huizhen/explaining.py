@@ -34,7 +34,7 @@ async def explained(
     house = await tx.institutions.get(consult.institution_id)
     rules = rules_for(house, now)
     present = await _present(tx, consult, live)
-    return Explanation(rules, judge(await facts_of(tx, consult, present), rules, now, stage))
+    return Explanation(rules, judge(await facts_of(tx, consult, present, rules), rules, now, stage))
 
 
 async def _present(tx: StoreTransaction, consult: Consult, live: Live | None) -> Present:

@@ -343,7 +343,8 @@ async def invitation_row(tx: StoreTransaction, invitation: Invitation) -> Invita
 
 async def _admission(tx: StoreTransaction, consult: Consult, now: datetime) -> AdmissionView:
     house = await tx.institutions.get(consult.institution_id)
-    verdict = admission.judge(await admission.facts_of(tx, consult), rules_for(house, now), now)
+    rules = rules_for(house, now)
+    verdict = admission.judge(await admission.facts_of(tx, consult, rules=rules), rules, now)
     return AdmissionView(
         allowed=verdict.allowed,
         reasons=[

@@ -4,10 +4,11 @@ Each change is judged at once for those who wait (`signaling.seen.recheck`), aft
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from audit.errors import MissingRow
 from clinic import filings, guardians
+from clinic.actor import Actor
 from clinic.roles import Action
 from huizhen.api import render
 from huizhen.api.call import Call
@@ -26,7 +27,10 @@ from huizhen.api.shapes.gates import (
 from huizhen.store.tables import StoreTransaction
 from signaling import seen
 
+V = TypeVar("V")
 Act = Callable[[StoreTransaction], Awaitable[object]]
+End = Callable[[StoreTransaction, str, Actor], Awaitable[object]]
+Shown = Callable[[StoreTransaction, str], Awaitable[V]]
 
 
 async def _changed(call: Call[B], act: Act) -> None:
@@ -37,10 +41,21 @@ async def _changed(call: Call[B], act: Act) -> None:
     await seen.recheck(call.services.live, call.me.institution_id)
 
 
-def _of(row: Any, owner: str, expected: str, table: str) -> None:
-    """Raises MissingRow: the row named in the path belongs to somebody else."""
-    if getattr(row, owner) != expected:
-        raise MissingRow(table)
+async def _after(call: Call[B], owner: str, shown: Shown[V]) -> V:
+    """The list of the person named in the path, as it is now."""
+    async with call.services.db.read() as tx:
+        return await shown(tx, call.path(owner))
+
+
+async def _end(call: Call[B], owner: str, row: str, table: str, end: End) -> None:
+    """One row counts no longer. Raises MissingRow when the one in the path belongs to somebody else."""
+
+    async def act(tx: StoreTransaction) -> None:
+        if getattr(await getattr(tx, table).get(call.path(row)), f"{owner}_id") != call.path(owner):
+            raise MissingRow(table)
+        await end(tx, call.path(row), call.actor)
+
+    await _changed(call, act)
 
 
 async def _filings(tx: StoreTransaction, staff_id: str) -> Items[FilingView]:
@@ -67,20 +82,12 @@ async def add_filing(call: Call[FilingBody]) -> Items[FilingView]:
     body, staff_id = call.body, call.path("staff")
     new = filings.NewFiling(body.kind, body.number, body.valid_from, body.valid_to)
     await _changed(call, lambda tx: filings.file_practice(tx, staff_id, new, call.actor))
-    async with call.services.db.read() as tx:
-        return await _filings(tx, staff_id)
+    return await _after(call, "staff", _filings)
 
 
 async def revoke_filing(call: Call[Empty]) -> Items[FilingView]:
-    staff_id, filing_id = call.path("staff"), call.path("filing")
-
-    async def act(tx: StoreTransaction) -> None:
-        _of(await tx.practice_filings.get(filing_id), "staff_id", staff_id, "practice_filings")
-        await filings.revoke_filing(tx, filing_id, call.actor)
-
-    await _changed(call, act)
-    async with call.services.db.read() as tx:
-        return await _filings(tx, staff_id)
+    await _end(call, "staff", "filing", "practice_filings", filings.revoke_filing)
+    return await _after(call, "staff", _filings)
 
 
 async def _shifts(tx: StoreTransaction, staff_id: str) -> Items[ShiftView]:
@@ -111,20 +118,12 @@ async def add_shift(call: Call[ShiftBody]) -> Items[ShiftView]:
         call,
         lambda tx: filings.plan_shift(tx, staff_id, body.department, body.starts_at, body.ends_at, call.actor),
     )
-    async with call.services.db.read() as tx:
-        return await _shifts(tx, staff_id)
+    return await _after(call, "staff", _shifts)
 
 
 async def cancel_shift(call: Call[Empty]) -> Items[ShiftView]:
-    staff_id, shift_id = call.path("staff"), call.path("shift")
-
-    async def act(tx: StoreTransaction) -> None:
-        _of(await tx.duty_shifts.get(shift_id), "staff_id", staff_id, "duty_shifts")
-        await filings.cancel_shift(tx, shift_id, call.actor)
-
-    await _changed(call, act)
-    async with call.services.db.read() as tx:
-        return await _shifts(tx, staff_id)
+    await _end(call, "staff", "shift", "duty_shifts", filings.cancel_shift)
+    return await _after(call, "staff", _shifts)
 
 
 async def _guardians(tx: StoreTransaction, patient_id: str) -> Items[GuardianView]:
@@ -151,20 +150,12 @@ async def add_guardian(call: Call[GuardianBody]) -> Items[GuardianView]:
     body, patient_id = call.body, call.path("patient")
     new = guardians.NewGuardian(body.name, body.relation, body.proof, body.reference)
     await _changed(call, lambda tx: guardians.record_guardian(tx, patient_id, new, call.actor))
-    async with call.services.db.read() as tx:
-        return await _guardians(tx, patient_id)
+    return await _after(call, "patient", _guardians)
 
 
 async def end_guardianship(call: Call[Empty]) -> Items[GuardianView]:
-    patient_id, guardian_id = call.path("patient"), call.path("guardian")
-
-    async def act(tx: StoreTransaction) -> None:
-        _of(await tx.guardianships.get(guardian_id), "patient_id", patient_id, "guardianships")
-        await guardians.end_guardianship(tx, guardian_id, call.actor)
-
-    await _changed(call, act)
-    async with call.services.db.read() as tx:
-        return await _guardians(tx, patient_id)
+    await _end(call, "patient", "guardian", "guardianships", guardians.end_guardianship)
+    return await _after(call, "patient", _guardians)
 
 
 async def _agreements(tx: StoreTransaction, patient_id: str) -> Items[AgreementView]:
@@ -191,20 +182,12 @@ async def add_agreement(call: Call[AgreementBody]) -> Items[AgreementView]:
     body, patient_id = call.body, call.path("patient")
     new = guardians.NewAgreement(body.doctor_id, body.number, body.signed_on, body.valid_to)
     await _changed(call, lambda tx: guardians.record_agreement(tx, patient_id, new, call.actor))
-    async with call.services.db.read() as tx:
-        return await _agreements(tx, patient_id)
+    return await _after(call, "patient", _agreements)
 
 
 async def end_agreement(call: Call[Empty]) -> Items[AgreementView]:
-    patient_id, agreement_id = call.path("patient"), call.path("agreement")
-
-    async def act(tx: StoreTransaction) -> None:
-        _of(await tx.service_agreements.get(agreement_id), "patient_id", patient_id, "service_agreements")
-        await guardians.end_agreement(tx, agreement_id, call.actor)
-
-    await _changed(call, act)
-    async with call.services.db.read() as tx:
-        return await _agreements(tx, patient_id)
+    await _end(call, "patient", "agreement", "service_agreements", guardians.end_agreement)
+    return await _after(call, "patient", _agreements)
 
 
 def _kept(  # noqa: PLR0917
