@@ -1,6 +1,7 @@
 """SqlDatabase: the real audit.transaction.Database. SQLite by default, PostgreSQL by URL."""
 
 import asyncio
+import contextlib
 import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -21,6 +22,7 @@ from huizhen.store.trail import TrailSettings
 from huizhen.store.transaction import SqlTransaction, settled
 
 Clock = Callable[[], datetime]
+_CLOSE_SECONDS = 5.0
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}\Z")
 
 
@@ -41,6 +43,9 @@ class SqlDatabase:
         self._latest: datetime | None = None
         self._lock: asyncio.Lock | None = asyncio.Lock() if writer.dialect.name == "sqlite" else None
         self._owner: asyncio.Task[Any] | None = None
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     @classmethod
     async def open(
@@ -76,6 +81,10 @@ class SqlDatabase:
         return database
 
     async def close(self) -> None:
+        """Transactions under way may end first, for a few seconds: a pool forgets what is still out when it closes."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._idle.wait()
         await self._reader.dispose()
         await self._writer.dispose()
         self.keys.close()
@@ -105,36 +114,49 @@ class SqlDatabase:
                 self._owner = None
 
     @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[SqlTransaction]:
-        connection = await _translated(_opened(self._writer))
+    async def _lent(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        """A connection inside a transaction, given back however the block ends."""
+        self._under_way += 1
+        self._idle.clear()
         try:
-            transaction = SqlTransaction(connection, self.settings, self.time(), writable=True)
-            yield transaction
-            await transaction.finish()
-            await settled(connection.commit())
-        except BaseException as error:
-            await _rolled_back(connection)
-            known = dialects.translate(error)
-            if known is not None:
-                raise known from error
-            raise
+            connection = await _translated(_opened(engine))
+            try:
+                yield connection
+            finally:
+                await settled(connection.close())
         finally:
-            await settled(connection.close())
+            self._under_way -= 1
+            if self._under_way == 0:
+                self._idle.set()
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[SqlTransaction]:
+        async with self._lent(self._writer) as connection:
+            try:
+                transaction = SqlTransaction(connection, self.settings, self.time(), writable=True)
+                yield transaction
+                await transaction.finish()
+                await settled(connection.commit())
+            except BaseException as error:
+                await _rolled_back(connection)
+                known = dialects.translate(error)
+                if known is not None:
+                    raise known from error
+                raise
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[SqlTransaction]:
         """Read-only snapshot."""
-        connection = await _translated(_opened(self._reader))
-        try:
-            yield SqlTransaction(connection, self.settings, self.time(), writable=False)
-        except BaseException as error:
-            known = dialects.translate(error)
-            if known is not None:
-                raise known from error
-            raise
-        finally:
-            await _rolled_back(connection)
-            await settled(connection.close())
+        async with self._lent(self._reader) as connection:
+            try:
+                yield SqlTransaction(connection, self.settings, self.time(), writable=False)
+            except BaseException as error:
+                known = dialects.translate(error)
+                if known is not None:
+                    raise known from error
+                raise
+            finally:
+                await _rolled_back(connection)
 
     async def _check_schema(self) -> None:
         async with self.read() as tx:

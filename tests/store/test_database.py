@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from archive.records import Disposal
 from audit import reader
@@ -17,7 +18,7 @@ from audit.events import EventCode
 from audit.leaf import payload_key_id
 from audit.verify import verify
 from clinic.consult import ChatMessage, Seat
-from huizhen.store import migrate
+from huizhen.store import database, migrate
 from huizhen.store.checkpoints import Checkpointer
 from huizhen.store.database import SqlDatabase
 from huizhen.store.errors import StoreBusy, StoreFull, StoreUnavailable
@@ -121,6 +122,53 @@ async def test_cancellation_anywhere_leaves_all_or_nothing(sql: SqlDatabase) -> 
         assert seats == {read.consult_id for read in await reader.events(tx, "i1") if read.consult_id}
         assert set(done) <= seats
     assert 0 < len(seats - {"whole"}) < 60
+
+
+async def test_a_reader_cancelled_while_it_ends_gives_its_connection_back(
+    sql: SqlDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rolling_back = asyncio.Event()
+    real = database._rolled_back
+
+    async def cancelled_meanwhile(connection: AsyncConnection) -> None:
+        rolling_back.set()
+        await asyncio.sleep(0)  # the cancellation arrives here
+        await real(connection)
+
+    monkeypatch.setattr(database, "_rolled_back", cancelled_meanwhile)
+
+    async def look() -> None:
+        async with sql.read():
+            pass
+
+    for _ in range(10):  # more than there are readers
+        rolling_back.clear()
+        task = asyncio.ensure_future(look())
+        await rolling_back.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    async with asyncio.timeout(5), sql.read() as tx:
+        assert await tx.seats.find() == []
+
+
+async def test_closing_lets_a_transaction_under_way_end(sql: SqlDatabase) -> None:
+    inside, release = asyncio.Event(), asyncio.Event()
+
+    async def write() -> None:
+        async with sql.begin() as tx:
+            inside.set()
+            await release.wait()
+            await tx.seats.add(sample(Seat, "kept"))
+            await tx.append(event(consult_id="kept"))
+
+    writing = asyncio.ensure_future(write())
+    await inside.wait()
+    closing = asyncio.ensure_future(sql.close())
+    await asyncio.sleep(0)
+    assert not closing.done()
+    release.set()
+    await asyncio.gather(writing, closing)
 
 
 async def test_settled_work_finishes_before_the_cancellation_goes_on() -> None:
