@@ -35,7 +35,12 @@ async def take_in(db: Database[StoreTransaction], recording_id: str) -> None:
 
 def of(services: Services) -> list[Job]:
     """Every job of this server, with its pace."""
+    return [*_of_trail(services), *_of_consults(services), *_of_messages(services), *_of_records(services)]
+
+
+def _of_trail(services: Services) -> list[Job]:
     settings = services.settings
+    whole = True  # the first pass looks at every consent: some may have waited while the server was down
 
     async def checkpoint() -> None:
         try:
@@ -44,6 +49,20 @@ def of(services: Services) -> list[Job]:
             services.health.alarm("audit", getattr(error, "code", "audit.error"))
             raise
         services.health.clear("audit")
+
+    async def attest() -> None:
+        nonlocal whole
+        await services.papers.attest_open(everything=whole)
+        whole = False
+
+    return [
+        Job("checkpoint", min(_CHECKPOINT_POLL, settings.checkpoint_seconds), checkpoint, at_once=True),
+        Job("attestations", settings.attest_seconds, attest, at_once=True),
+    ]
+
+
+def _of_consults(services: Services) -> list[Job]:
+    settings = services.settings
 
     async def sweep() -> None:
         ended = await upkeep.sweep(services.live, services.clock(), await institutions(services.db))
@@ -59,6 +78,31 @@ def of(services: Services) -> list[Job]:
         ended = await services.staff_door.expire() + await services.link_door.expire()
         if ended:
             log.info("sessions ended", count=ended)
+
+    return [
+        Job("sweep", settings.sweep_seconds, sweep, at_once=True),
+        Job("recheck", _RECHECK_SECONDS, recheck),
+        Job("sessions", settings.sweep_seconds, expire),
+    ]
+
+
+def _of_messages(services: Services) -> list[Job]:
+    async def remind() -> None:
+        for institution_id in await institutions(services.db):
+            await services.outbox.remind(institution_id, services.clock())
+        await services.outbox.erase_over()
+
+    async def deliver() -> None:
+        await services.outbox.deliver_due(services.clock())
+
+    return [
+        Job("reminders", _REMINDER_SECONDS, remind, at_once=True),
+        Job("outbox", _OUTBOX_SECONDS, deliver, at_once=True),
+    ]
+
+
+def _of_records(services: Services) -> list[Job]:
+    scan_seconds = services.settings.retention_hours * 3600
 
     async def archive_intake() -> None:
         async with services.db.read() as tx:
@@ -76,32 +120,10 @@ def of(services: Services) -> list[Job]:
         for institution_id in await institutions(services.db):
             await finish_purges(services, institution_id)
 
-    whole = True  # the first pass looks at every consent: some may have waited while the server was down
-
-    async def attest() -> None:
-        nonlocal whole
-        await services.papers.attest_open(everything=whole)
-        whole = False
-
-    async def remind() -> None:
-        for institution_id in await institutions(services.db):
-            await services.outbox.remind(institution_id, services.clock())
-        await services.outbox.erase_over()
-
-    async def deliver() -> None:
-        await services.outbox.deliver_due(services.clock())
-
     return [
-        Job("checkpoint", min(_CHECKPOINT_POLL, settings.checkpoint_seconds), checkpoint, at_once=True),
-        Job("sweep", settings.sweep_seconds, sweep, at_once=True),
-        Job("recheck", _RECHECK_SECONDS, recheck),
-        Job("reminders", _REMINDER_SECONDS, remind, at_once=True),
-        Job("outbox", _OUTBOX_SECONDS, deliver, at_once=True),
-        Job("sessions", settings.sweep_seconds, expire),
         Job("archive-intake", _INTAKE_SECONDS, archive_intake, at_once=True),
-        Job("retention", settings.retention_hours * 3600, due, at_once=True),
-        Job("purge", settings.retention_hours * 3600, resume_purges, at_once=True),
-        Job("attestations", settings.attest_seconds, attest, at_once=True),
+        Job("retention", scan_seconds, due, at_once=True),
+        Job("purge", scan_seconds, resume_purges, at_once=True),
     ]
 
 

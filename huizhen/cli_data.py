@@ -7,12 +7,16 @@ import tarfile
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.progress import TaskID
 
 from huizhen.cli_support import DataOption, console, database, fail, progress, run, settings_from
 from huizhen.settings import Settings
+
+if TYPE_CHECKING:
+    from audit.verify import Report
 
 keys_app = typer.Typer(no_args_is_help=True, help="The keys of recordings, seals and checkpoints.")
 
@@ -51,17 +55,10 @@ def verify(
         fail(f"no database at {verification.database_file(settings)}")
     if as_json:
         report = verification.verify(settings, vkeys=keys, notes=note or ())
-        findings = [{"code": each.code, "where": each.where, "what": each.what} for each in report.findings]
-        document = {
-            "ok": report.ok,
-            "findings": findings,
-            "remarks": report.remarks,
-            "counts": verification.counts(report),
-        }
-        typer.echo(json.dumps(document, ensure_ascii=False, indent=1))
+        _say_as_json(report)
     else:
         with progress() as bar:
-            tasks = {}
+            tasks: dict[str, TaskID] = {}
 
             def show(step: str, done: int, total: int) -> None:
                 if step not in tasks:
@@ -69,16 +66,33 @@ def verify(
                 bar.update(tasks[step], completed=done, total=total)
 
             report = verification.verify(settings, vkeys=keys, notes=note or (), progress=show)
-        for finding in report.findings:
-            console.print(
-                f"[red]✗[/] {finding.where}: {finding.what} \\[{finding.code}]", highlight=False, soft_wrap=True
-            )
-        for remark in report.remarks:
-            console.print(f"· {remark}", style="dim", highlight=False, markup=False, soft_wrap=True)
-        known = ", ".join(f"{count} {what}" for what, count in verification.counts(report).items() if count)
-        verdict = "[green]everything agrees[/]" if report.ok else f"[red]{len(report.findings)} findings[/]"
-        console.print(f"{verdict}: {known}", highlight=False, soft_wrap=True)
+        _say(report)
     raise typer.Exit(0 if report.ok else 1)
+
+
+def _say_as_json(report: "Report") -> None:
+    from huizhen import verification
+
+    document = {
+        "ok": report.ok,
+        "findings": [{"code": each.code, "where": each.where, "what": each.what} for each in report.findings],
+        "remarks": report.remarks,
+        "counts": verification.counts(report),
+    }
+    typer.echo(json.dumps(document, ensure_ascii=False, indent=1))
+
+
+def _say(report: "Report") -> None:
+    from huizhen import verification
+
+    for finding in report.findings:
+        line = f"[red]✗[/] {finding.where}: {finding.what} \\[{finding.code}]"
+        console.print(line, highlight=False, soft_wrap=True)
+    for remark in report.remarks:
+        console.print(f"· {remark}", style="dim", highlight=False, markup=False, soft_wrap=True)
+    known = ", ".join(f"{count} {what}" for what, count in verification.counts(report).items() if count)
+    verdict = "[green]everything agrees[/]" if report.ok else f"[red]{len(report.findings)} findings[/]"
+    console.print(f"{verdict}: {known}", highlight=False, soft_wrap=True)
 
 
 def backup(
