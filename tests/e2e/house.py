@@ -1,7 +1,9 @@
 """The product as its users meet it: `huizhen demo` in a process of its own, and pages in a real Chromium."""
 
 import asyncio
+import atexit
 import contextlib
+import functools
 import json
 import os
 import re
@@ -10,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import AsyncIterator
@@ -57,6 +60,11 @@ class House:
     process: "subprocess.Popen[bytes] | None" = None
 
     def start(self) -> None:
+        if not self.data.exists():
+            shutil.copytree(_founded(), self.data)
+        self._serve()
+
+    def _serve(self) -> None:
         log = (self.data.parent / f"{self.data.name}.log").open("ab")
         command = [sys.executable, "-m", "huizhen", "demo", "--data", str(self.data), "--host", "127.0.0.1"]
         command += ["--port", str(self.port), "--media-port", str(self.media_port), "--announce", self.announce]
@@ -111,6 +119,17 @@ class House:
             [sys.executable, "-m", "huizhen", *arguments],
             capture_output=True, text=True, timeout=120, cwd=ROOT, env=environment, check=False,
         )  # fmt: skip
+
+
+@functools.cache
+def _founded() -> Path:
+    """The data directory of a demo that was started once: founding institutions and a past takes longer than copying."""
+    folder = Path(tempfile.mkdtemp(prefix="huizhen-founded-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    first = House(folder / "data")
+    first._serve()
+    assert first.stop() == 0, first.log[-4000:]
+    return first.data
 
 
 class People:

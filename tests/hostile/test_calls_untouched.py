@@ -24,6 +24,8 @@ from rtc.transport import Transport
 from tests.rtc.test_server_calls import Listener
 from tests.support.peer import MediaPeer
 
+pytestmark = pytest.mark.alone
+
 ALL = Grants(frozenset(Source), subscribe=True)
 PACKETS = 18_000  # of all kinds together
 SECONDS = 6.0  # the attack is spread over this

@@ -16,6 +16,8 @@ from tests.huizhen.test_together import _join, _ticket
 from tests.huizhen.world import Browser, World, operation, sign
 from tests.support.av_source import as_tapped, flash_and_beep
 
+pytestmark = pytest.mark.alone
+
 TALK = flash_and_beep(8.0, None)
 GUEST = "张女士"
 

@@ -16,7 +16,7 @@ from tests.recording.doomed_server import open_store
 from tests.recording.world import CONSULT, World
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("child_too", [False, True], ids=["server only", "server and recorder at once"])
 async def test_a_killed_server_loses_at_most_half_a_second(tmp_path: Path, child_too: bool) -> None:
     server = await asyncio.create_subprocess_exec(
