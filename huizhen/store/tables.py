@@ -11,7 +11,7 @@ from typing import Any
 
 from archive.records import AccessGrant, Disposal, LegalHold, RetainedRecord
 from audit.reader import StoredLeaf
-from audit.transaction import AuditEvent, Repository
+from audit.transaction import AuditEvent, Query, Repository
 from clinic.absence import Absence
 from clinic.consult import ChatMessage, Consult, FollowUpEvidence, Seat, VisitNote
 from clinic.facts import (
@@ -169,6 +169,10 @@ class StoreTransaction(ABC):
     @abstractmethod
     def now(self) -> datetime:
         """audit.transaction.Transaction.now"""
+
+    @abstractmethod
+    async def fetch(self, *queries: Query[Any]) -> None:
+        """audit.transaction.Transaction.fetch"""
 
     @abstractmethod
     async def append(self, event: AuditEvent) -> str:
