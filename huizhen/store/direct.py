@@ -40,7 +40,7 @@ class Known:
         return str(compiled), compiled.positiontup or (), fixed
 
 
-_DIALECT = sqlite.dialect(paramstyle="qmark")  # type: ignore[no-untyped-call]
+_DIALECT = sqlite.dialect(paramstyle="qmark")
 
 
 def driver_of(connection: AsyncConnection) -> OneHopConnection | None:

@@ -81,7 +81,7 @@ def _statements(mapped: Mapped, backend: str) -> Statements:
     found = select(*columns)
     same = (table.c.id == bindparam("row_id"), table.c.rev == bindparam("old_rev"))
     kept = (*mapped.codec.named, "rev", *(("salt",) if mapped.spec.evidential else ()))
-    changed = {name: bindparam(f"new_{name}") for name in kept if name != "id"}
+    changed: dict[str, Any] = {name: bindparam(f"new_{name}") for name in kept if name != "id"}
     return Statements(
         get=Known(found.where(table.c.id == bindparam("row_id"))),
         find=found.order_by(table.c.pos),
