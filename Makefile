@@ -74,6 +74,7 @@ server-test: $(VENV)/test.ready huizhen/static/.built system ## pytest with the 
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest
 	@$(BIN)/coverage report --skip-covered --fail-under 85
+	@$(BIN)/coverage report --skip-covered --show-missing --include 'clinic/*,consent/*' --fail-under 100
 
 e2e: $(VENV)/test.ready huizhen/static/.built system ## Only the browser tests
 	@$(BIN)/python -m pytest -m browser

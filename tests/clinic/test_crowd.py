@@ -13,8 +13,8 @@ from tests.clinic.crowd import PLACES, check, crowd
 from tests.support.builders import World
 from tests.support.clock import FakeClock
 
-MOST_JOURNEYS = 11
-MOST_STATEMENTS = 28
+MOST_JOURNEYS = 10
+MOST_STATEMENTS = 22
 
 
 async def test_a_crowd_is_booked_queued_and_admitted_in_order(tmp_path: Path) -> None:
