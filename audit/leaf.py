@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import math
 import os
 import re
@@ -106,11 +107,29 @@ def plain(value: Any) -> Any:
 
 
 def canonical(value: Any) -> bytes:
-    """RFC 8785 bytes. Raises InvalidEvent."""
+    """RFC 8785 bytes. Raises InvalidEvent.
+
+    Of text and safe whole numbers alone, sorted compact JSON is the same bytes at a fifth of the cost.
+    """
+    known = plain(value)
     try:
-        return rfc8785.dumps(plain(value))
+        return _COMPACT.encode(known).encode() if _is_simple(known) else rfc8785.dumps(known)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
         raise InvalidEvent(str(error)) from error
+
+
+_COMPACT = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), check_circular=False)
+
+
+def _is_simple(value: Any) -> bool:
+    """Plain JSON whose keys sort as ASCII, without floats and without integers beyond 53 bits."""
+    if isinstance(value, dict):
+        return all(key.isascii() for key in value) and all(map(_is_simple, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_simple, value))
+    if isinstance(value, int):
+        return abs(value) <= _SAFE_INTEGER
+    return not isinstance(value, float)
 
 
 def row_digest(salt: bytes, row: Mapping[str, Any]) -> str:

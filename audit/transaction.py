@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
+from audit.errors import MissingRow
 from audit.events import EventCode
 
 T = TypeVar("T")
@@ -38,6 +39,32 @@ class AuditEvent:
     private: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class After:
+    """In `find`: the column is greater than this, NULL never is. Times compare as moments."""
+
+    value: Any
+
+
+@dataclass(slots=True)
+class Query(Generic[T]):
+    """Rows asked for; `Transaction.fetch` reads several such in one journey to the database and fills `rows`."""
+
+    table: str
+    equal: Mapping[str, Any]
+    rows: Sequence[T] = ()
+
+    def one(self) -> T:
+        """The row. Raises MissingRow."""
+        if not self.rows:
+            raise MissingRow(self.table)
+        return self.rows[0]
+
+    def last(self) -> T | None:
+        """The newest, or None."""
+        return self.rows[-1] if self.rows else None
+
+
 class Repository(Protocol[T]):
     """Rows of one evidential or operational type inside one transaction."""
 
@@ -46,7 +73,11 @@ class Repository(Protocol[T]):
         ...
 
     async def find(self, **equal: Any) -> Sequence[T]:
-        """Rows whose named columns equal the given values (None matches NULL), oldest first. No paging."""
+        """Rows whose named columns equal the given values (None matches NULL) or are `After` them, oldest first."""
+        ...
+
+    def query(self, **equal: Any) -> Query[T]:
+        """The same question, to be read together with others (`Transaction.fetch`)."""
         ...
 
     async def add(self, row: T) -> None:
@@ -68,6 +99,10 @@ class Transaction(Protocol):
     @property
     def now(self) -> datetime:
         """The transaction's time (aware UTC, never earlier than the last leaf of this process)."""
+        ...
+
+    async def fetch(self, *queries: Query[Any]) -> None:
+        """Read them as `find` would, one after the other."""
         ...
 
     async def append(self, event: AuditEvent) -> str:

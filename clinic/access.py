@@ -67,8 +67,9 @@ def held_by(seats: Iterable[Seat], person_id: str) -> Seat | None:
 
 async def consult_of(tx: ClinicTransaction, consult_id: str, seat_id: str) -> tuple[Consult, Seat]:
     """Both rows. Raises MissingRow when the seat belongs to another consult."""
-    consult = await tx.consults.get(consult_id)
-    seat = await tx.seats.get(seat_id)
+    consults, seats = tx.consults.query(id=consult_id), tx.seats.query(id=seat_id)
+    await tx.fetch(consults, seats)
+    consult, seat = consults.one(), seats.one()
     if seat.consult_id != consult.id:
         raise MissingRow("seats")
     return consult, seat

@@ -4,7 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
 
+from audit.transaction import After, Query
 from clinic.calendar import local_date
 from clinic.consult import Consult
 from clinic.gates import REASON_CODES, REGISTRY, AdmissionFacts, Moment, Present, Stage, fit, licensed_house
@@ -122,49 +124,69 @@ async def facts_of(
 
     Raises MissingRow when the consult's people are gone.
     """
-    facts = await people_facts(tx, consult, rules)
-    panel = {"TM-01", "TM-02"} & set(_gates(facts.institution, consult, rules, tx.now))
-    cases = await tx.cases.find(consult_id=consult.id) if panel else ()
-    accepted = {"consult_id": consult.id, "state": InvitationState.ACCEPTED}
-    invitations = await tx.invitations.find(**accepted) if panel else ()
-    experts = [await tx.staff.get(invitation.expert_id) for invitation in invitations]
-    homes = sorted({expert.institution_id for expert in experts})
-    seats = await tx.seats.find(consult_id=consult.id, role=Role.PATIENT)
-    words = await tx.attestations.find(consult_id=consult.id)
-    places = await tx.whereabouts.find(consult_id=consult.id)
+    house = await tx.institutions.get(consult.institution_id)
+    gates = (rules or rules_for(house, tx.now)).kinds[consult.kind].gates
+    seats = tx.seats.query(consult_id=consult.id, role=Role.PATIENT)
+    evidence = tx.follow_up_evidence.query(consult_id=consult.id)
+    words = tx.attestations.query(consult_id=consult.id)
+    places = tx.whereabouts.query(consult_id=consult.id)
+    facts = await _of_people(tx, consult, house, gates, seats, evidence, words, places)
+    if {"TM-01", "TM-02"} & set(gates):
+        facts = await _with_panel(tx, facts)
     return replace(
         facts,
-        evidence=tuple(await tx.follow_up_evidence.find(consult_id=consult.id)),
-        case=cases[0] if cases else None,
-        experts=tuple(experts),
-        expert_institutions=tuple([await tx.institutions.get(home) for home in homes]),
-        attestation=words[-1] if words else None,
-        whereabouts=places[-1] if places else None,
-        received_at=next((seat.admitted_at for seat in seats), None),
+        evidence=tuple(evidence.rows),
+        attestation=words.last(),
+        whereabouts=places.last(),
+        received_at=next((seat.admitted_at for seat in seats.rows), None),
         present=present or Present(),
     )
-
-
-def _gates(house: Institution, consult: Consult, rules: RuleSet | None, now: datetime) -> Sequence[str]:
-    return (rules or rules_for(house, now)).kinds[consult.kind].gates
 
 
 async def people_facts(tx: ClinicTransaction, consult: Consult, rules: RuleSet | None = None) -> AdmissionFacts:
     """What is known of the people before anything belongs to the consult: what booking reads."""
     house = await tx.institutions.get(consult.institution_id)
-    both = {"patient_id": consult.patient_id, "doctor_id": consult.doctor_id}
-    signed = await tx.service_agreements.find(**both) if "CN-08" in _gates(house, consult, rules, tx.now) else ()
-    proven = await tx.authentications.find(id=consult.doctor_id)
+    return await _of_people(tx, consult, house, (rules or rules_for(house, tx.now)).kinds[consult.kind].gates)
+
+
+async def _of_people(
+    tx: ClinicTransaction, consult: Consult, house: Institution, gates: Sequence[str], *besides: Query[Any]
+) -> AdmissionFacts:
+    """One journey to the database for all of it, and for what is asked `besides`."""
+    doctor, patient = tx.staff.query(id=consult.doctor_id), tx.patients.query(id=consult.patient_id)
+    filings = tx.practice_filings.query(staff_id=consult.doctor_id, institution_id=consult.institution_id)
+    # no gate looks for a shift before the booked start (HZ-03): those of former years stay unread
+    shifts = tx.duty_shifts.query(staff_id=consult.doctor_id, ends_at=After(consult.starts_at))
+    guardians = tx.guardianships.query(patient_id=consult.patient_id)
+    proven = tx.authentications.query(id=consult.doctor_id)
+    signed = tx.service_agreements.query(patient_id=consult.patient_id, doctor_id=consult.doctor_id)
+    agreements = (signed,) if "CN-08" in gates else ()
+    await tx.fetch(doctor, patient, filings, shifts, guardians, proven, *agreements, *besides)
     return AdmissionFacts(
         consult=consult,
         institution=house,
-        doctor=await tx.staff.get(consult.doctor_id),
-        patient=await tx.patients.get(consult.patient_id),
-        filings=tuple(
-            await tx.practice_filings.find(staff_id=consult.doctor_id, institution_id=consult.institution_id)
-        ),
-        shifts=tuple(await tx.duty_shifts.find(staff_id=consult.doctor_id)),
-        guardians=tuple(await tx.guardianships.find(patient_id=consult.patient_id)),
-        agreements=tuple(signed),
-        authentication=proven[0] if proven else None,
+        doctor=doctor.one(),
+        patient=patient.one(),
+        filings=tuple(filings.rows),
+        shifts=tuple(shifts.rows),
+        guardians=tuple(guardians.rows),
+        agreements=tuple(signed.rows),
+        authentication=proven.last(),
+    )
+
+
+async def _with_panel(tx: ClinicTransaction, facts: AdmissionFacts) -> AdmissionFacts:
+    cases = tx.cases.query(consult_id=facts.consult.id)
+    accepted = tx.invitations.query(consult_id=facts.consult.id, state=InvitationState.ACCEPTED)
+    await tx.fetch(cases, accepted)
+    asked = [tx.staff.query(id=invitation.expert_id) for invitation in accepted.rows]
+    await tx.fetch(*asked)
+    experts = tuple(each.one() for each in asked)
+    homes = [tx.institutions.query(id=home) for home in sorted({expert.institution_id for expert in experts})]
+    await tx.fetch(*homes)
+    return replace(
+        facts,
+        case=next(iter(cases.rows), None),
+        experts=experts,
+        expert_institutions=tuple(home.one() for home in homes),
     )

@@ -13,6 +13,7 @@ from clinic.admission import Stage, facts_of, judge
 from clinic.consult import Consult, ConsultStatus, Seat, SeatState
 from clinic.errors import AdmissionRefused, IllegalMove, InvalidInput
 from clinic.overlays import rules_for
+from clinic.people import Role, Staff
 from clinic.places import release
 from clinic.roles import Action
 from clinic.transaction import ClinicTransaction
@@ -35,40 +36,15 @@ async def reassign(tx: ClinicTransaction, consult_id: str, doctor_id: str, by: A
     """
     consult = await tx.consults.get(consult_id)
     await authorise(tx, by, Action.REASSIGN, consult)
-    if consult.status not in MOVABLE:
-        raise IllegalMove("the visit has begun")
-    doctor = await tx.staff.get(doctor_id)
-    if doctor.institution_id != consult.institution_id:
-        raise MissingRow("staff")
-    rules = rules_for(await tx.institutions.get(consult.institution_id), tx.now)
-    role = rules.kinds[consult.kind].leading
-    if doctor.id == consult.doctor_id or role not in doctor.roles:
-        raise InvalidInput("doctor_id", "does not lead this kind of consult, or leads it already")
-    if doctor.department != consult.department:
-        raise InvalidInput("doctor_id", "of another department")
+    doctor, role = await _taking_over(tx, consult, doctor_id)
     changed = replace(consult, doctor_id=doctor.id)
-    verdict = judge(await facts_of(tx, changed), rules, tx.now, Stage.BOOKING)
+    facts = await facts_of(tx, changed)
+    verdict = judge(facts, rules_for(facts.institution, tx.now), tx.now, Stage.BOOKING)
     if not verdict.allowed:
         raise AdmissionRefused(verdict.codes)
     await release(tx, consult_id, by)
-    former: list[Seat] = []
-    for seat in await tx.seats.find(consult_id=consult_id, person_id=consult.doctor_id):
-        if seat.role is role and seat.state is not SeatState.REMOVED:
-            former.append(seat.move(SeatState.REMOVED, tx.now))
-            await tx.seats.save(former[-1])
-    fresh = Seat(
-        id=uuid4().hex,
-        institution_id=consult.institution_id,
-        consult_id=consult_id,
-        role=role,
-        display_name=doctor.name,
-        home_institution_id=doctor.institution_id,
-        person_id=doctor.id,
-        state=SeatState.EXPECTED,
-        created_at=tx.now,
-        created_by=by.id,
-    )
-    await tx.seats.add(fresh)
+    former = await _closed(tx, consult, role)
+    fresh = await _seated(tx, changed, doctor, role, by)
     await tx.consults.save(changed)
     for seat in await tx.seats.find(consult_id=consult_id, person_id=consult.patient_id):
         place = await line.of_seat(tx, seat.id)
@@ -80,4 +56,46 @@ async def reassign(tx: ClinicTransaction, consult_id: str, doctor_id: str, by: A
             EventCode.REASSIGNED, consult.institution_id, by.seat_id or by.id, consult_id, consult_id, public=public
         )
     )
-    return Reassigned(changed, tuple(former), fresh, consult.doctor_id)
+    return Reassigned(changed, former, fresh, consult.doctor_id)
+
+
+async def _taking_over(tx: ClinicTransaction, consult: Consult, doctor_id: str) -> tuple[Staff, Role]:
+    """Who takes over, and the role they lead in. Raises IllegalMove, InvalidInput, MissingRow."""
+    if consult.status not in MOVABLE:
+        raise IllegalMove("the visit has begun")
+    doctor = await tx.staff.get(doctor_id)
+    if doctor.institution_id != consult.institution_id:
+        raise MissingRow("staff")
+    role = rules_for(await tx.institutions.get(consult.institution_id), tx.now).kinds[consult.kind].leading
+    if doctor.id == consult.doctor_id or role not in doctor.roles:
+        raise InvalidInput("doctor_id", "does not lead this kind of consult, or leads it already")
+    if doctor.department != consult.department:
+        raise InvalidInput("doctor_id", "of another department")
+    return doctor, role
+
+
+async def _closed(tx: ClinicTransaction, consult: Consult, role: Role) -> tuple[Seat, ...]:
+    """The leaving doctor's seats, removed just now."""
+    former: list[Seat] = []
+    for seat in await tx.seats.find(consult_id=consult.id, person_id=consult.doctor_id):
+        if seat.role is role and seat.state is not SeatState.REMOVED:
+            former.append(seat.move(SeatState.REMOVED, tx.now))
+            await tx.seats.save(former[-1])
+    return tuple(former)
+
+
+async def _seated(tx: ClinicTransaction, consult: Consult, doctor: Staff, role: Role, by: Actor) -> Seat:
+    fresh = Seat(
+        id=uuid4().hex,
+        institution_id=consult.institution_id,
+        consult_id=consult.id,
+        role=role,
+        display_name=doctor.name,
+        home_institution_id=doctor.institution_id,
+        person_id=doctor.id,
+        state=SeatState.EXPECTED,
+        created_at=tx.now,
+        created_by=by.id,
+    )
+    await tx.seats.add(fresh)
+    return fresh

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from audit.errors import MissingRow
 from audit.events import EventCode
-from audit.transaction import AuditEvent
+from audit.transaction import After, AuditEvent
 from clinic import booking, waiting_policy
 from clinic.access import authorise
 from clinic.actor import Actor
@@ -57,11 +57,11 @@ async def open_slot(tx: ClinicTransaction, new: NewSlot, by: Actor) -> Slot:
     if leading not in doctor.roles or doctor.state is not AccountState.ACTIVE:
         raise InvalidInput("doctor_id", "does not lead this kind of consult")
     slot = _checked(new, doctor, by, tx.now, institution.time_zone)
-    await _turn_page(tx, doctor)
+    await _turn_page(tx, doctor.id, doctor.institution_id)
     for other in await tx.slots.find(doctor_id=doctor.id, day=slot.day):
         if other.state is SlotState.OPEN and _overlap(other.starts_at, other.ends_at, slot.starts_at, slot.ends_at):
             raise DoctorBusy("slot")
-    if await _consult_at(tx, doctor.id, slot.starts_at, slot.ends_at) is not None:
+    if await _undone(tx, doctor.id, slot.starts_at, slot.ends_at):
         raise DoctorBusy("consult")
     await tx.slots.add(slot)
     await tx.append(_event(EventCode.SLOT_OPENED, slot, by, {"capacity": slot.capacity, "kind": slot.kind.value}))
@@ -74,7 +74,7 @@ async def close_slot(tx: ClinicTransaction, slot_id: str, by: Actor) -> Slot:
     require(by, Action.OPEN_SLOTS, Place(slot.institution_id))
     if slot.state is SlotState.CLOSED:
         return slot
-    await _turn_page(tx, await tx.staff.get(slot.doctor_id))
+    await _turn_page(tx, slot.doctor_id, slot.institution_id)
     slot = replace(slot, state=SlotState.CLOSED)
     await tx.slots.save(slot)
     await tx.append(_event(EventCode.SLOT_CLOSED, slot, by, {}))
@@ -87,9 +87,7 @@ async def book(tx: ClinicTransaction, slot_id: str, new: NewVisit, by: Actor, nu
     Raises SlotClosed, SlotFull, DoctorBusy, AdmissionRefused, InvalidInput, NotPermitted, MissingRow.
     """
     slot = await _slot(tx, slot_id, by)
-    doctor = await tx.staff.get(slot.doctor_id)
-    await _turn_page(tx, doctor)
-    number, former = await _free(tx, slot, number)
+    number, former = await _free_place(tx, slot, number)
     starts_at, ends_at = slot.time_of(number)
     booked = await booking.book(
         tx,
@@ -115,12 +113,11 @@ async def book_free(tx: ClinicTransaction, new: NewConsult, by: Actor) -> Booked
 
     Raises DoctorBusy and what `booking.book` raises.
     """
-    await _turn_page(tx, await _doctor(tx, new.doctor_id, by))
-    for status in UNDONE:
-        for other in await tx.consults.find(doctor_id=new.doctor_id, status=status):
-            overlaps = _overlap(other.starts_at, other.ends_at, new.starts_at, new.ends_at)
-            if overlaps and await tx.slot_places.find(consult_id=other.id):
-                raise DoctorBusy("consult")
+    doctor = await _doctor(tx, new.doctor_id, by)
+    await _turn_page(tx, doctor.id, doctor.institution_id)
+    for other in await _undone(tx, new.doctor_id, new.starts_at, new.ends_at):
+        if await tx.slot_places.find(consult_id=other.id):
+            raise DoctorBusy("consult")
     return await booking.book(tx, new, by)
 
 
@@ -136,8 +133,7 @@ async def rebook(tx: ClinicTransaction, consult_id: str, slot_id: str, by: Actor
         raise IllegalMove("the time changes before the patient comes")
     if slot.doctor_id != consult.doctor_id or slot.kind is not consult.kind or slot.department != consult.department:
         raise InvalidInput("slot_id", "hours of another doctor, department or kind")
-    await _turn_page(tx, await tx.staff.get(slot.doctor_id))
-    number, former = await _free(tx, slot, number, moving=consult_id)
+    number, former = await _free_place(tx, slot, number, moving=consult_id)
     await release(tx, consult_id, by)
     starts_at, ends_at = slot.time_of(number)
     changed = replace(consult, starts_at=starts_at, ends_at=ends_at)
@@ -211,31 +207,49 @@ def _checked(new: NewSlot, doctor: Staff, by: Actor, now: datetime, time_zone: s
     )
 
 
-async def _turn_page(tx: ClinicTransaction, doctor: Staff) -> None:
-    """Read before anything else about the doctor's hours; whoever turned it meanwhile makes us StaleRow."""
-    books = await tx.doctor_books.find(id=doctor.id)
-    if books:
-        await tx.doctor_books.save(replace(books[0], changes=books[0].changes + 1))
+async def _turn_page(tx: ClinicTransaction, doctor_id: str, institution_id: str) -> None:
+    """Before anything else about the doctor's hours is read."""
+    page = tx.doctor_books.query(id=doctor_id)
+    await tx.fetch(page)
+    await _turned(tx, page.last(), doctor_id, institution_id)
+
+
+async def _turned(tx: ClinicTransaction, page: DoctorBook | None, doctor_id: str, institution_id: str) -> None:
+    """Save the page as it was read; whoever turned it meanwhile makes us StaleRow."""
+    if page is not None:
+        await tx.doctor_books.save(replace(page, changes=page.changes + 1))
     else:
-        await tx.doctor_books.add(DoctorBook(doctor.id, doctor.institution_id, 1))
+        await tx.doctor_books.add(DoctorBook(doctor_id, institution_id, 1))
+
+
+async def _free_place(
+    tx: ClinicTransaction, slot: Slot, wanted: int | None, moving: str | None = None
+) -> tuple[int, SlotPlace | None]:
+    """As `_free`, with the page turned: it is read first, and what others left is read after it."""
+    page, places = tx.doctor_books.query(id=slot.doctor_id), tx.slot_places.query(slot_id=slot.id)
+    await tx.fetch(page, places)
+    found = await _free(tx, slot, places.rows, wanted, moving)
+    await _turned(tx, page.last(), slot.doctor_id, slot.institution_id)
+    return found
 
 
 async def _free(
-    tx: ClinicTransaction, slot: Slot, wanted: int | None, moving: str | None = None
+    tx: ClinicTransaction, slot: Slot, places: Sequence[SlotPlace], wanted: int | None, moving: str | None
 ) -> tuple[int, SlotPlace | None]:
     """A free place, with its row when it was booked before. `moving`: a consult that will not stand in its own way."""
     if slot.state is not SlotState.OPEN:
         raise SlotClosed()
     if wanted is not None and not 0 <= wanted < slot.capacity:
         raise InvalidInput("number", "no such place")
-    known = {place.number: place for place in await tx.slot_places.find(slot_id=slot.id)}
+    known = {place.number: place for place in places}
     numbers = range(slot.capacity) if wanted is None else (wanted,)
     free = [n for n in numbers if n not in known or known[n].consult_id is None]
     coming = [n for n in free if slot.time_of(n)[1] > tx.now]
     if not coming:
         raise SlotFull()
+    busy = await _undone(tx, slot.doctor_id, slot.time_of(coming[0])[0], slot.ends_at, besides=moving)
     for number in coming:
-        if await _consult_at(tx, slot.doctor_id, *slot.time_of(number), besides=moving) is None:
+        if not any(_overlap(each.starts_at, each.ends_at, *slot.time_of(number)) for each in busy):
             return number, known.get(number)
     raise DoctorBusy("consult")
 
@@ -258,15 +272,15 @@ async def _occupy(
     )  # fmt: skip
 
 
-async def _consult_at(
+async def _undone(
     tx: ClinicTransaction, doctor_id: str, starts_at: datetime, ends_at: datetime, besides: str | None = None
-) -> Consult | None:
-    """A visit of this doctor that is still to come, or on, within these times."""
-    for status in UNDONE:
-        for consult in await tx.consults.find(doctor_id=doctor_id, status=status):
-            if consult.id != besides and _overlap(consult.starts_at, consult.ends_at, starts_at, ends_at):
-                return consult
-    return None
+) -> list[Consult]:
+    """Visits of this doctor that are still to come, or on, within these times."""
+    return [
+        consult
+        for consult in await tx.consults.find(doctor_id=doctor_id, ends_at=After(starts_at))
+        if consult.status in UNDONE and consult.starts_at < ends_at and consult.id != besides
+    ]
 
 
 def _overlap(one_from: datetime, one_to: datetime, other_from: datetime, other_to: datetime) -> bool:

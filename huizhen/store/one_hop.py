@@ -2,14 +2,31 @@
 
 SQLAlchemy's adapter asks aiosqlite to make a cursor, execute, fetch and close it: four journeys to the connection's
 thread for one statement. Here the statement is executed and its rows fetched in a single journey; the rest is answered
-from what came back. Result sets are buffered by SQLAlchemy's adapter anyway.
+from what came back. Result sets are buffered by SQLAlchemy's adapter anyway. `together` runs several statements in one.
 """
 
+import asyncio
 import sqlite3
-from collections.abc import Callable, Coroutine, Iterable
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import aiosqlite
+
+
+class Order(NamedTuple):
+    """A statement with its parameters; `many`: a list of them, one run each."""
+
+    sql: str
+    parameters: Sequence[Any]
+    many: bool = False
+
+
+class Answer(NamedTuple):
+    """What a statement gave: its rows, or how many it changed."""
+
+    rows: Sequence[Sequence[Any]]
+    rowcount: int
 
 
 class OneHopCursor:
@@ -60,6 +77,27 @@ class OneHopConnection(aiosqlite.Connection):
 
     async def in_thread(self, work: Callable[..., None], *arguments: Any, many: bool) -> None:
         await self._execute(work, self._conn, *arguments, many=many)  # type: ignore[no-untyped-call]
+
+    def together(self, orders: Sequence[Order]) -> "asyncio.Future[list[Answer]]":
+        """One after the other until the first that fails, which raises."""
+        future: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
+        if not self._running or self._connection is None:
+            raise ValueError("Connection closed")  # as aiosqlite says it
+        self._tx.put_nowait((future, partial(_in_order, self._connection, orders)))
+        return future
+
+
+def _in_order(connection: sqlite3.Connection, orders: Sequence[Order]) -> list[Answer]:
+    """In the connection's thread. Each cursor is closed, so no statement stays open over a COMMIT."""
+    answers: list[Answer] = []
+    cursor = connection.cursor()
+    try:
+        for sql, parameters, many in orders:
+            (cursor.executemany if many else cursor.execute)(sql, parameters)
+            answers.append(Answer(cursor.fetchall() if cursor.description else (), cursor.rowcount))
+    finally:
+        cursor.close()
+    return answers
 
 
 def connector(path: str) -> Callable[[], Coroutine[Any, Any, OneHopConnection]]:

@@ -8,7 +8,7 @@ exist for operational rows only: a leaf cannot vouch for them.
 import dataclasses
 import json
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import Enum, IntEnum
@@ -35,41 +35,43 @@ class ColumnCodec:
 class RowCodec:
     row: type[Any]
     columns: tuple[ColumnCodec, ...]
+    named: Mapping[str, ColumnCodec]
 
     def encode(self, row: Any) -> dict[str, Any]:
         """Stored values by column name."""
         values: dict[str, Any] = {}
         for column in self.columns:
-            values[column.name] = self._stored(column, getattr(row, column.name))
+            value = getattr(row, column.name)
+            values[column.name] = None if value is None else column.encode(value)
         return values
 
-    def decode(self, values: Mapping[str, Any]) -> Any:
-        return self.row(**{c.name: None if values[c.name] is None else c.decode(values[c.name]) for c in self.columns})
+    def decode(self, values: Sequence[Any]) -> Any:
+        """From stored values in the order of the columns; what follows them is not looked at."""
+        read = zip(self.columns, values, strict=False)
+        return self.row(*[None if value is None else column.decode(value) for column, value in read])
 
     def encode_one(self, name: str, value: Any) -> Any:
         """The stored form of one column's value. Raises TypeError for an unknown column."""
-        for column in self.columns:
-            if column.name == name:
-                return self._stored(column, value)
-        raise TypeError(f"{self.row.__name__} has no column {name!r}")
-
-    def _stored(self, column: ColumnCodec, value: Any) -> Any:
-        if value is None:
-            return None
-        return column.encode(value)
+        if name not in self.named:
+            raise TypeError(f"{self.row.__name__} has no column {name!r}")
+        return None if value is None else self.named[name].encode(value)
 
 
 def codec_for(row: type[Any]) -> RowCodec:
     """Derive the columns from the dataclass. Raises TypeError for a field type that has no stored form."""
     hints = get_type_hints(row)
-    return RowCodec(row, tuple(_column(field.name, hints[field.name]) for field in dataclasses.fields(row)))
+    fields = dataclasses.fields(row)
+    if any(field.kw_only or not field.init for field in fields):
+        raise TypeError(f"{row.__name__}: fields are given in their order")
+    columns = tuple(_column(field.name, hints[field.name]) for field in fields)
+    return RowCodec(row, columns, {column.name: column for column in columns})
 
 
 def utc_text(moment: datetime) -> str:
     """Fixed-width UTC text. Raises ValueError for a naive datetime."""
     if moment.tzinfo is None:
         raise ValueError("naive datetime")
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def utc_time(text: str) -> datetime:

@@ -11,7 +11,7 @@ from typing import Any
 
 from archive.records import AccessGrant, Disposal, LegalHold, RetainedRecord
 from audit.reader import StoredLeaf
-from audit.transaction import AuditEvent, Repository
+from audit.transaction import AuditEvent, Query, Repository
 from clinic.absence import Absence
 from clinic.consult import ChatMessage, Consult, FollowUpEvidence, Seat, VisitNote
 from clinic.facts import (
@@ -55,12 +55,13 @@ class Table:
 
 
 _CONSULT = (("consult_id",),)
+_CONSULTS = (("institution_id", "starts_at"), ("status",), ("doctor_id", "ends_at"), ("patient_id",))
 
 TABLES: tuple[Table, ...] = (
     Table("institutions", Institution),
     Table("staff", Staff, indexes=(("institution_id",), ("login",))),
     Table("patients", Patient, indexes=(("institution_id",),)),
-    Table("consults", Consult, indexes=(("institution_id", "starts_at"), ("status",), ("doctor_id",), ("patient_id",))),
+    Table("consults", Consult, indexes=_CONSULTS),
     Table("seats", Seat, indexes=(*_CONSULT, ("person_id",))),
     Table("follow_up_evidence", FollowUpEvidence, indexes=_CONSULT),
     Table("broken_glasses", BrokenGlass, indexes=(("institution_id",), *_CONSULT)),
@@ -72,7 +73,7 @@ TABLES: tuple[Table, ...] = (
     Table("opinions", Opinion, indexes=_CONSULT),
     Table("decision_notes", DecisionNote, indexes=_CONSULT),
     Table("practice_filings", PracticeFiling, indexes=(("staff_id",), ("institution_id",))),
-    Table("duty_shifts", DutyShift, indexes=(("staff_id",), ("institution_id", "starts_at"))),
+    Table("duty_shifts", DutyShift, indexes=(("staff_id", "ends_at"), ("institution_id", "starts_at"))),
     Table("guardianships", Guardianship, indexes=(("patient_id",),)),
     Table("service_agreements", ServiceAgreement, indexes=(("patient_id",), ("doctor_id",))),
     Table("attestations", Attestation, append_only=True, indexes=_CONSULT),
@@ -169,6 +170,10 @@ class StoreTransaction(ABC):
     @abstractmethod
     def now(self) -> datetime:
         """audit.transaction.Transaction.now"""
+
+    @abstractmethod
+    async def fetch(self, *queries: Query[Any]) -> None:
+        """audit.transaction.Transaction.fetch"""
 
     @abstractmethod
     async def append(self, event: AuditEvent) -> str:

@@ -28,19 +28,26 @@ from audit.leaf import (
 )
 from audit.reader import StoredLeaf
 from audit.transaction import AuditEvent
+from huizhen.store.direct import Known
 from huizhen.store.errors import KeyMissing
 from huizhen.store.keys import FileKeyRing
+from huizhen.store.one_hop import Answer
 from huizhen.store.schema import audit_leaves, audit_logs, audit_nodes, audit_payloads
 from huizhen.store.seals import seal_name
 from recording.errors import KeyDestroyed
 
 Execute = Callable[..., Awaitable[Any]]
+Run = Callable[..., Awaitable[list[Answer]]]  # SqlTransaction.run_all
 SKEW_MS = 2_000
 _NONCE = 12
 
-_HEAD = (  # with the last number of the scope at hand: one journey for the usual flush
+_HEAD = Known(  # with the last number of the scope at hand: one journey for the usual flush
     select(
-        audit_logs,
+        audit_logs.c.origin,
+        audit_logs.c.epoch,
+        audit_logs.c.size,
+        audit_logs.c.peaks,
+        audit_logs.c.last_ms,
         select(func.max(audit_leaves.c.number))
         .where(
             audit_leaves.c.institution_id == bindparam("institution"), audit_leaves.c.consult_id == bindparam("consult")
@@ -53,17 +60,19 @@ _HEAD = (  # with the last number of the scope at hand: one journey for the usua
     .limit(1)
     .with_for_update()
 )
-_LAST_NUMBER = select(func.max(audit_leaves.c.number)).where(
-    audit_leaves.c.institution_id == bindparam("institution"), audit_leaves.c.consult_id == bindparam("consult")
+_LAST_NUMBER = Known(
+    select(func.max(audit_leaves.c.number)).where(
+        audit_leaves.c.institution_id == bindparam("institution"), audit_leaves.c.consult_id == bindparam("consult")
+    )
 )
-_GROW = (
+_GROW = Known(
     update(audit_logs)
     .where(audit_logs.c.origin == bindparam("log_origin"), audit_logs.c.size == bindparam("old_size"))
     .values(size=bindparam("new_size"), peaks=bindparam("new_peaks"), last_ms=bindparam("new_ms"))
 )
-_ADD_LEAF = insert(audit_leaves)
-_ADD_NODE = insert(audit_nodes)
-_ADD_PAYLOAD = insert(audit_payloads)
+_ADD_LOG, _ADD_LEAF, _ADD_NODE, _ADD_PAYLOAD = (
+    Known(insert(table), tuple(table.c.keys())) for table in (audit_logs, audit_leaves, audit_nodes, audit_payloads)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,8 @@ class Entry:
 class Batch:
     """Rows of one flush."""
 
+    payloads: list[dict[str, Any]] = field(default_factory=list)
+    grown: list[dict[str, Any]] = field(default_factory=list)  # heads
     leaves: list[dict[str, Any]] = field(default_factory=list)
     nodes: list[dict[str, Any]] = field(default_factory=list)
     numbers: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -96,8 +107,8 @@ class TrailSettings:
 class TrailWriter:
     """Buffers the events of one transaction; `flush` appends them to their institutions' logs."""
 
-    def __init__(self, execute: Execute, settings: TrailSettings, now: datetime) -> None:
-        self._execute = execute
+    def __init__(self, run: Run, settings: TrailSettings, now: datetime) -> None:
+        self._run = run
         self._settings = settings
         self._now_ms = milliseconds(now)
         self._entries: list[Entry] = []
@@ -136,16 +147,12 @@ class TrailWriter:
         payloads, self._payloads = self._payloads, []
         if not entries:
             return
-        if payloads:
-            await self._execute(_ADD_PAYLOAD, payloads)
-        batch = Batch()
+        batch = Batch(payloads=payloads)
         for institution in sorted({entry.event.institution_id for entry in entries}):  # one order: no deadlock
             own = [entry for entry in entries if entry.event.institution_id == institution]
             before = await self._head(institution, own[0].event.consult_id or "", batch)
-            after = await self._extend(before, own, batch)
-            await self._store_head(before, after)
-        await self._execute(_ADD_LEAF, batch.leaves)
-        await self._execute(_ADD_NODE, batch.nodes)
+            batch.grown.append(_grown(before, await self._extend(before, own, batch)))
+        await self._store(batch)
 
     async def open_epoch(self, institution: str, epoch: int, public: Mapping[str, Any]) -> None:
         """Begin a further log of the institution; `public` (the old note, the reason) goes into its leaf 0."""
@@ -153,38 +160,35 @@ class TrailWriter:
         batch = Batch()
         opening = self._opening(head, public)
         await self._insert_head(head)
-        await self._store_head(head, await self._extend(head, [opening], batch, opened=True))
-        await self._execute(_ADD_LEAF, batch.leaves)
-        await self._execute(_ADD_NODE, batch.nodes)
+        batch.grown.append(_grown(head, await self._extend(head, [opening], batch, opened=True)))
+        await self._store(batch)
+
+    async def _store(self, batch: Batch) -> None:
+        """Everything of one flush in one journey."""
+        rows = (
+            (_GROW, batch.grown),
+            (_ADD_PAYLOAD, batch.payloads),
+            (_ADD_LEAF, batch.leaves),
+            (_ADD_NODE, batch.nodes),
+        )
+        await self._run(*((known, values) for known, values in rows if values))
 
     async def _head(self, institution: str, consult: str, batch: Batch) -> log.Head:
-        row = (await self._execute(_HEAD, {"institution": institution, "consult": consult})).mappings().first()
-        if row is None:
+        (answer,) = await self._run((_HEAD, {"institution": institution, "consult": consult}))
+        if not answer.rows:
             head = self._new_head(institution, 1)
             await self._insert_head(head)
             return head
-        batch.numbers[(institution, consult)] = 0 if row["last_number"] is None else int(row["last_number"]) + 1
-        place = (row["origin"], institution, row["epoch"])
-        return log.Head.load(*place, size=row["size"], packed_peaks=row["peaks"], last_ms=row["last_ms"])
+        origin, epoch, size, peaks, last_ms, last_number = answer.rows[0]
+        batch.numbers[(institution, consult)] = 0 if last_number is None else int(last_number) + 1
+        return log.Head.load(origin, institution, epoch, size=size, packed_peaks=peaks, last_ms=last_ms)
 
     def _new_head(self, institution: str, epoch: int) -> log.Head:
         return log.Head(log.origin(self._settings.deployment, institution, epoch), institution, epoch)
 
     async def _insert_head(self, head: log.Head) -> None:
         values = {"institution_id": head.institution_id, "epoch": head.epoch, "size": 0, "peaks": b"", "last_ms": 0}
-        await self._execute(insert(audit_logs), {"origin": head.origin, **values})
-
-    async def _store_head(self, before: log.Head, after: log.Head) -> None:
-        await self._execute(
-            _GROW,
-            {
-                "log_origin": before.origin,
-                "old_size": before.size,
-                "new_size": after.size,
-                "new_peaks": after.packed_peaks,
-                "new_ms": after.last_ms,
-            },
-        )
+        await self._run((_ADD_LOG, {"origin": head.origin, **values}))
 
     def _opening(self, head: log.Head, public: Mapping[str, Any]) -> Entry:
         institution, keys = head.institution_id, self._settings.keys
@@ -246,12 +250,22 @@ class TrailWriter:
     async def _number(self, batch: Batch, institution: str, consult: str) -> int:
         scope = (institution, consult)
         if scope not in batch.numbers:
-            result = await self._execute(_LAST_NUMBER, {"institution": institution, "consult": consult})
-            last = result.scalar()
+            (answer,) = await self._run((_LAST_NUMBER, {"institution": institution, "consult": consult}))
+            last = answer.rows[0][0]
             batch.numbers[scope] = 0 if last is None else int(last) + 1
         number = batch.numbers[scope]
         batch.numbers[scope] = number + 1
         return number
+
+
+def _grown(before: log.Head, after: log.Head) -> dict[str, Any]:
+    return {
+        "log_origin": before.origin,
+        "old_size": before.size,
+        "new_size": after.size,
+        "new_peaks": after.packed_peaks,
+        "new_ms": after.last_ms,
+    }
 
 
 async def read_trail(

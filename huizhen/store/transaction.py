@@ -2,19 +2,23 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Table as SqlTable
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from audit.errors import AppendOnly, DuplicateOperation, MissingRow, ReadOnly, StaleRow, UnrecordedWrite
 from audit.leaf import SALT_SIZE, RowMark, row_digest
 from audit.reader import StoredLeaf
-from audit.transaction import AuditEvent
+from audit.transaction import After, AuditEvent, Query
 from huizhen.store.dialects import insert_new
+from huizhen.store.direct import Known, Values, driver_of, through_sqlalchemy
+from huizhen.store.one_hop import Answer
 from huizhen.store.rows import utc_text
 from huizhen.store.schema import MAPPED, Mapped, operations, removals
 from huizhen.store.tables import StoreTransaction, tenant
@@ -42,25 +46,33 @@ async def settled(work: Awaitable[R]) -> R:
     return task.result()
 
 
+Shape = tuple[tuple[str, str], ...]  # columns asked for, each with how it is compared
+
+
 @dataclass(frozen=True, slots=True)
 class Statements:
-    """Built once per table, so that SQLAlchemy's statement cache is hit by identity."""
+    """Built once per table: making a statement costs more than running it."""
 
-    get: Any
+    get: Known
     find: Any
-    insert: Any
-    update: Any
-    delete: Any
-    finds: dict[tuple[tuple[str, bool], ...], Any] = field(default_factory=dict)  # by columns asked, and which are NULL
+    insert: Known
+    update: Known
+    delete: Known
+    finds: dict[Shape, Known] = field(default_factory=dict)
 
-    def finding(self, mapped: Mapped, shape: tuple[tuple[str, bool], ...]) -> Any:
-        """The query for these columns; making it anew each time would cost more than running it."""
+    def finding(self, mapped: Mapped, shape: Shape) -> Known:
+        """The query for columns asked for like this."""
         if shape not in self.finds:
-            table = mapped.sql
-            columns = [(table.c[name], f"is_{name}", null) for name, null in shape]
-            wanted = [column.is_(None) if null else column == bindparam(key) for column, key, null in columns]
-            self.finds[shape] = self.find.where(*wanted) if wanted else self.find
+            wanted = [_COMPARED[how](mapped.sql.c[name], bindparam(f"is_{name}")) for name, how in shape]
+            self.finds[shape] = Known(self.find.where(*wanted) if wanted else self.find)
         return self.finds[shape]
+
+
+_COMPARED: dict[str, Callable[[Any, Any], Any]] = {
+    "null": lambda column, _: column.is_(None),
+    "equal": lambda column, value: column == value,
+    "after": lambda column, value: column > value,
+}
 
 
 def _statements(mapped: Mapped, backend: str) -> Statements:
@@ -68,14 +80,14 @@ def _statements(mapped: Mapped, backend: str) -> Statements:
     columns = [table.c[column.name] for column in mapped.codec.columns] + [table.c.rev]
     found = select(*columns)
     same = (table.c.id == bindparam("row_id"), table.c.rev == bindparam("old_rev"))
-    names = [column.name for column in mapped.codec.columns if column.name != "id"] + ["rev"]
-    names += ["salt"] if mapped.spec.evidential else []
+    kept = (*mapped.codec.named, "rev", *(("salt",) if mapped.spec.evidential else ()))
+    changed: dict[str, Any] = {name: bindparam(f"new_{name}") for name in kept if name != "id"}
     return Statements(
-        get=found.where(table.c.id == bindparam("row_id")),
+        get=Known(found.where(table.c.id == bindparam("row_id"))),
         find=found.order_by(table.c.pos),
-        insert=insert_new(table, backend),
-        update=update(table).where(*same).values({name: bindparam(f"new_{name}") for name in names}),
-        delete=delete(table).where(*same),
+        insert=Known(insert_new(table, backend), kept),
+        update=Known(update(table).where(*same).values(changed)),
+        delete=Known(delete(table).where(*same)),
     )
 
 
@@ -89,6 +101,11 @@ def statements_for(mapped: Mapped, backend: str) -> Statements:
     return _STATEMENTS[key]
 
 
+@cache
+def _inserting(table: SqlTable, backend: str) -> Known:
+    return Known(insert_new(table, backend), tuple(table.c.keys()))
+
+
 class SqlRepository(Generic[T]):
     """audit.transaction.Repository over one table."""
 
@@ -100,23 +117,39 @@ class SqlRepository(Generic[T]):
         self._seen: dict[str, tuple[int, str | None]] = {}  # id -> (rev, institution) as read in this transaction
 
     async def get(self, row_id: str) -> T:
-        row = (await self._tx.execute(self._sql.get, {"row_id": row_id})).mappings().first()
-        if row is None:
+        rows = (await self._tx.run(self._sql.get, {"row_id": row_id})).rows
+        if not rows:
             raise MissingRow(self._name)
-        return self._loaded(row)
+        return self._loaded(rows[0])
 
     async def find(self, **equal: Any) -> Sequence[T]:
-        stored = {name: self._mapped.codec.encode_one(name, value) for name, value in equal.items()}
-        query = self._sql.finding(self._mapped, tuple((name, value is None) for name, value in stored.items()))
-        values = {f"is_{name}": value for name, value in stored.items() if value is not None}
-        return [self._loaded(row) for row in (await self._tx.execute(query, values)).mappings()]
+        return self.taken(await self._tx.run(*self.asked(equal)))
+
+    def query(self, **equal: Any) -> Query[T]:
+        return Query(self._name, equal)
+
+    def asked(self, equal: Mapping[str, Any]) -> tuple[Known, dict[str, Any]]:
+        """For `SqlTransaction.fetch`: the statement of a query, and its values."""
+        shape: list[tuple[str, str]] = []
+        values: dict[str, Any] = {}
+        for name, wanted in equal.items():
+            after = isinstance(wanted, After)
+            stored = self._mapped.codec.encode_one(name, wanted.value if after else wanted)
+            shape.append((name, "after" if after else "null" if stored is None else "equal"))
+            if stored is not None:
+                values[f"is_{name}"] = stored
+        return self._sql.finding(self._mapped, tuple(shape)), values
+
+    def taken(self, answer: Answer) -> Sequence[T]:
+        """For `SqlTransaction.fetch`: the rows of an answer."""
+        return [self._loaded(row) for row in answer.rows]
 
     async def add(self, row: T) -> None:
         self._tx.check_writable()
         values = self._encoded(row)
         salt = self._salt()
-        result = await self._tx.execute(self._sql.insert, {**values, "rev": 1, **salt})
-        if result.rowcount == 0:
+        answer = await self._tx.run(self._sql.insert, {**values, "rev": 1, **salt})
+        if answer.rowcount == 0:
             raise StaleRow(f"{self._name} exists")
         self._tx.forget(self._name, values["id"])
         self._written(row, values, 1, salt)
@@ -134,8 +167,8 @@ class SqlRepository(Generic[T]):
             raise StaleRow(f"{self._name}: a row never changes its institution")
         salt = self._salt()
         changed = {f"new_{name}": value for name, value in {**values, "rev": rev + 1, **salt}.items() if name != "id"}
-        result = await self._tx.execute(self._sql.update, {"row_id": row_id, "old_rev": rev, **changed})
-        if result.rowcount == 0:
+        answer = await self._tx.run(self._sql.update, {"row_id": row_id, "old_rev": rev, **changed})
+        if answer.rowcount == 0:
             raise StaleRow(self._name)
         self._written(row, values, rev + 1, salt)
 
@@ -144,9 +177,10 @@ class SqlRepository(Generic[T]):
         row = await self.get(row_id)
         rev, institution = self._seen.pop(row_id)
         if self._mapped.spec.append_only:
-            await self._tx.execute(insert_new(removals, self._tx.backend), {"table_name": self._name, "row_id": row_id})
-        result = await self._tx.execute(self._sql.delete, {"row_id": row_id, "old_rev": rev})
-        if result.rowcount == 0:
+            announced = {"table_name": self._name, "row_id": row_id}
+            await self._tx.run(_inserting(removals, self._tx.backend), announced)
+        answer = await self._tx.run(self._sql.delete, {"row_id": row_id, "old_rev": rev})
+        if answer.rowcount == 0:
             raise StaleRow(self._name)
         if self._mapped.spec.evidential:
             self._tx.touched(institution or tenant(row), RowMark(self._name, row_id, rev + 1, None))
@@ -156,9 +190,10 @@ class SqlRepository(Generic[T]):
             raise TypeError(f"{self._name} holds {self._mapped.spec.row.__name__}, not {type(row).__name__}")
         return self._mapped.codec.encode(row)
 
-    def _loaded(self, values: Any) -> T:
+    def _loaded(self, values: Sequence[Any]) -> T:
+        """A row as the statements above select it: the columns of its type, then `rev`."""
         row: T = self._mapped.codec.decode(values)
-        self._seen[values["id"]] = (values["rev"], tenant(row))
+        self._seen[row.id] = (values[-1], tenant(row))  # type: ignore[attr-defined]
         return row
 
     def _salt(self) -> dict[str, bytes]:
@@ -183,7 +218,8 @@ class SqlTransaction(StoreTransaction):
         self._now = now
         self._writable = writable
         self._pending: dict[tuple[str, str], tuple[str | None, RowMark]] = {}
-        self._trail = TrailWriter(self.execute, settings, now)
+        self._driver = driver_of(connection)
+        self._trail = TrailWriter(self.run_all, settings, now)
 
     def __getattr__(self, name: str) -> Any:
         """StoreTransaction are made when first used: a transaction touches a few of some thirty tables."""
@@ -209,8 +245,8 @@ class SqlTransaction(StoreTransaction):
     async def operation(self, operation_id: str, actor_id: str) -> None:
         self.check_writable()
         values = {"actor_id": actor_id, "operation_id": operation_id, "used_at": utc_text(self._now)}
-        result = await self.execute(insert_new(operations, self.backend), values)
-        if result.rowcount == 0:
+        answer = await self.run(_inserting(operations, self.backend), values)
+        if answer.rowcount == 0:
             raise DuplicateOperation(operation_id)
 
     async def trail(
@@ -225,11 +261,30 @@ class SqlTransaction(StoreTransaction):
         self.check_writable()
         await self._trail.open_epoch(institution_id, epoch, public)
 
+    async def fetch(self, *queries: Query[Any]) -> None:
+        repositories: list[SqlRepository[Any]] = [getattr(self, query.table) for query in queries]
+        asked = [repository.asked(query.equal) for repository, query in zip(repositories, queries, strict=True)]
+        answers = await self.run_all(*asked)
+        for query, repository, answer in zip(queries, repositories, answers, strict=True):
+            query.rows = repository.taken(answer)
+
+    async def run(self, known: Known, values: Values) -> Answer:
+        """For the store's own modules: one known statement."""
+        return (await self.run_all((known, values)))[0]
+
+    async def run_all(self, *known: tuple[Known, Values]) -> list[Answer]:
+        """For the store's own modules: known statements in this order, never broken off half-way; on SQLite at once."""
+        if self._driver is None:
+            return [await self._settled(through_sqlalchemy(self._connection, *each)) for each in known]
+        orders = [each.ordered(values) for each, values in known]
+        return await self._settled(self._driver.together(orders))
+
     async def execute(self, statement: Any, parameters: Any = None) -> Any:
         """For the store's own modules: a statement on this connection, never broken off half-way."""
-        if not self._writable:
-            return await self._connection.execute(statement, parameters)
-        return await settled(self._connection.execute(statement, parameters))
+        return await self._settled(self._connection.execute(statement, parameters))
+
+    async def _settled(self, work: Awaitable[R]) -> R:
+        return await (settled(work) if self._writable else work)
 
     async def call(self, work: Callable[[Connection], R]) -> R:
         """For the store's own modules: a synchronous function on this connection."""

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+import rfc8785
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from audit.errors import InvalidEvent
@@ -92,6 +93,35 @@ def test_commitments_bind_content_and_salt(one: Any, other: Any, salt: bytes) ->
     first, second = canonical(one), canonical(other)
     assert (commitment(salt, first) == commitment(salt, second)) == (first == second)
     assert json.loads(first) == one
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.floats(-1e20, 1e20) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@given(ANY_JSON)
+@example({"\x7f": "\x00\x1f\x7f\x80\u2028\u2029\"\\/<>&'", "a": {}, "B": [], "\t": -0})
+@example({"\ue000": 1, "\U00010000": 2})  # UTF-16 order is not the order of code points
+@example({"\ud800": 1})
+@example(["\ud800"])
+@example([1.0, 1e16, 5e-324])
+def test_the_short_way_gives_the_bytes_of_rfc_8785(value: Any) -> None:
+    try:
+        expected = rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError):
+        with pytest.raises(InvalidEvent):
+            canonical(value)
+        return
+    assert canonical(value) == expected
+
+
+@pytest.mark.parametrize("value", [2**53, -(2**53), {"deep": [{"x": 2**60}]}])
+def test_whole_numbers_beyond_53_bits_are_refused(value: Any) -> None:
+    with pytest.raises(InvalidEvent):
+        canonical(value)
 
 
 def test_row_digest_ignores_nulls_and_needs_a_full_salt() -> None:

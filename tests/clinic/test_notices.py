@@ -9,8 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clinic import notices, reminders, waiting_policy
+from clinic.booking import Booked
 from clinic.consult import ConsultStatus
-from clinic.notices import HOLES, NoticeKind, compose, local_time, pause_after
+from clinic.notices import (
+    HOLES,
+    Channel,
+    DeliveryFailed,
+    NewNotice,
+    NoticeKind,
+    NoticeState,
+    compose,
+    local_time,
+    pause_after,
+)
 from clinic.reminders import due, horizon, schedule
 from tests.support.builders import World
 from tests.support.clock import START
@@ -48,6 +59,47 @@ def test_times_are_those_of_the_house() -> None:
 def test_tries_grow_apart_and_end() -> None:
     pauses = [pause_after(attempts, POLICY) for attempts in range(1, 6)]
     assert pauses == [timedelta(minutes=m) for m in (1, 2, 4, 8)] + [None]
+
+
+class PlainEnvelope:
+    """Seals by naming the notice."""
+
+    def close(self, notice_id: str, plain: bytes) -> str:
+        return f"{notice_id}:{plain.decode()}"
+
+    def open(self, notice_id: str, sealed: str) -> bytes:
+        name, _, plain = sealed.partition(":")
+        assert name == notice_id
+        return plain.encode()
+
+
+async def queued(world: World, booked: Booked) -> notices.Notice | None:
+    new = NewNotice(NoticeKind.INVITATION, "1", Channel.SMS, "13900000000", "139****0000", "zh", "https://x/p#s")
+    async with world.db.begin() as tx:
+        return await notices.queue(
+            tx, PlainEnvelope(), new, world.system, consult=booked.consult, seat=booked.patient_seat
+        )
+
+
+async def test_the_same_message_is_queued_once(world: World) -> None:
+    booked = await world.book()
+    first = await queued(world, booked)
+    assert first is not None and notices.letter_of(first, PlainEnvelope()).url == "https://x/p#s"
+    assert await queued(world, booked) is None
+    assert world.db.codes().count("notice.queued") == 1
+    assert world.db.rows("notices") == [first]
+
+
+async def test_what_is_settled_stays_settled(world: World) -> None:
+    notice = await queued(world, await world.book())
+    assert notice is not None
+    async with world.db.begin() as tx:
+        sent = await notices.settle(tx, notice.id, POLICY, state=NoticeState.SENT)
+    events = len(world.db.events)
+    async with world.db.begin() as tx:
+        failed = DeliveryFailed("gateway.down")
+        assert await notices.settle(tx, notice.id, POLICY, state=NoticeState.QUEUED, failed=failed) == sent
+    assert (world.db.rows("notices"), len(world.db.events)) == ([sent], events)
 
 
 async def test_one_reminder_at_a_time_and_each_at_its_time(world: World) -> None:

@@ -111,6 +111,7 @@ def test_what_is_no_json_is_refused() -> None:
         {"rules": {"CN-07": {"window_days": 91}}},  # a province is stricter: a shorter window
         {"rules": {"CN-14": {"process_years": 2}}},  # or keeps longer
         {"layer": "emergency", "effective_to": "2026-12-31", "relaxes": ["CN-09"]},  # no gate
+        {"layer": "emergency", "effective_to": "2026-12-31", "relaxes": ["CN-11"]},
     ],
 )
 def test_an_overlay_names_only_what_is_known_and_a_province_is_only_stricter(changes: dict[str, Any]) -> None:

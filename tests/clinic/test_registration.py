@@ -60,6 +60,8 @@ async def test_an_administrator_changes_the_institution(world: World) -> None:
         ("new", (Role.PATIENT,), {}),
         ("new", (Role.ADMIN, Role.ATTENDING), {}),
         ("new", (Role.ARCHIVIST, Role.APPROVER), {}),
+        ("new", (Role.AUDITOR, Role.NURSE), {}),
+        ("new", (Role.REGULATOR, Role.AUDITOR), {}),
         ("new", (Role.NURSE,), {"name": ""}),
     ],
 )

@@ -258,6 +258,26 @@ async def test_handing_back_gives_the_first_doctor_a_seat_that_opens(world: Worl
         await visit.admit(tx, booked.consult.id, booked.patient_seat.id, Actor.staff(world.doctor))
 
 
+async def test_handed_on_three_times_each_seat_closes_once(world: World) -> None:
+    other = await second_doctor(world)
+    booked = await waiting_visit(world)
+    await reassign(world, booked, other)
+    back = await reassign(world, booked, world.doctor)
+    again = await reassign(world, booked, other)
+    assert [seat.id for seat in again.former] == [back.doctor_seat.id], "the seat closed before stays as it was"
+    assert await in_order(world, other) == [booked.patient_seat.id]
+
+
+async def test_a_visit_nobody_waits_for_yet_is_taken_over_too(world: World) -> None:
+    other = await second_doctor(world)
+    booked = await world.book()
+    done = await reassign(world, booked, other)
+    assert done.consult.doctor_id == other.id
+    assert await in_order(world, other) == []
+    await world.enter(booked.patient_seat)
+    assert await in_order(world, other) == [booked.patient_seat.id]
+
+
 async def test_who_may_not_take_over(world: World) -> None:
     booked = await waiting_visit(world)
     elsewhere = await second_doctor(world, department="03.01")

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from audit.errors import (
     UnrecordedWrite,
 )
 from audit.events import EventCode
-from audit.transaction import AuditEvent, Database
+from audit.transaction import After, AuditEvent, Database
 from clinic.consult import ChatMessage, Consult, Seat, SeatState
 from huizhen.store.database import SqlDatabase
 from huizhen.store.tables import TABLES, StoreTransaction, Table
@@ -94,6 +95,37 @@ async def test_find_matches_columns_and_null_and_keeps_the_order_of_insertion(da
         assert list(await tx.seats.find(created_at=rows[0].created_at, consult_id="c0")) == [rows[2]]
         with pytest.raises(TypeError):
             await tx.seats.find(colour="red")
+
+
+async def test_find_takes_what_comes_after_a_moment_and_never_null(database: AnyDatabase) -> None:
+    first = sample(Seat, "s1", waiting_since=None)
+    noon = first.created_at
+    later, latest = (sample(Seat, f"s{n}", waiting_since=noon + timedelta(microseconds=n)) for n in (2, 3))
+    await put(database, "seats", latest, first, later)
+    async with database.read() as tx:
+        assert list(await tx.seats.find(waiting_since=After(noon))) == [latest, later]
+        assert list(await tx.seats.find(waiting_since=After(later.waiting_since))) == [latest]
+        assert list(await tx.seats.find(waiting_since=After(noon), id="s2")) == [later]
+        assert list(await tx.seats.find(waiting_since=After(latest.waiting_since))) == []
+
+
+async def test_queries_read_together_are_what_find_gives_and_count_as_read(database: AnyDatabase) -> None:
+    seat, message = sample(Seat, "s1"), sample(ChatMessage, "m1")
+    await put(database, "seats", seat)
+    await put(database, "chat_messages", message)
+    async with database.begin() as tx:
+        seats, messages, nobody = tx.seats.query(id="s1"), tx.chat_messages.query(), tx.seats.query(id="s2")
+        await tx.fetch(seats, messages, nobody)
+        await tx.fetch()
+        assert (seats.one(), list(messages.rows), messages.last(), nobody.last()) == (seat, [message], message, None)
+        with pytest.raises(MissingRow, match="seats"):
+            nobody.one()
+        with pytest.raises(TypeError, match="colour"):
+            await tx.fetch(tx.seats.query(colour="red"))
+        await tx.seats.save(replace(seats.one(), display_name="new"))
+        await tx.fetch(seats)
+        assert seats.one().display_name == "new"
+        await tx.append(event())
 
 
 async def test_an_uncovered_write_rolls_everything_back(database: AnyDatabase) -> None:

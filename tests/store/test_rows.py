@@ -20,7 +20,7 @@ def test_every_registered_row_comes_back_equal(data: st.DataObject, table: Any) 
     codec = codec_for(table.row)
     row = data.draw(rows_of(table.row))
     stored = codec.encode(row)
-    assert codec.decode(stored) == row
+    assert codec.decode(list(stored.values())) == row
     if table.evidential:
         assert all(value is None or type(value) in (str, int) for value in stored.values())
         canonical(stored)
@@ -55,7 +55,7 @@ def test_what_cannot_be_stored_is_refused_at_the_start() -> None:
     codec = codec_for(Good)
     good = Good("1", frozenset({"b", "a"}), (1, None))
     assert codec.encode(good)["tags"] == '["a","b"]'
-    assert codec.decode(codec.encode(good)) == good
+    assert codec.decode(list(codec.encode(good).values())) == good
     with pytest.raises(TypeError):
         codec.encode(Good(1, frozenset(), ()))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="naive"):

@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 from audit.errors import AppendOnly, DuplicateOperation, MissingRow, ReadOnly, StaleRow, UnrecordedWrite
 from audit.leaf import LeafContext, RowMark, canonical, check, leaf_bytes, milliseconds, new_event_id
 from audit.reader import StoredLeaf
-from audit.transaction import AuditEvent
+from audit.transaction import After, AuditEvent, Query
 from huizhen.store.tables import TABLES, StoreTransaction, Table, tenant
 from tests.support.clock import FakeClock
 
@@ -59,10 +59,13 @@ class MemoryRepository(Generic[T]):
             raise TypeError(f"{self._table.name} has no column {sorted(unknown)}")
         found: list[T] = []
         for row_id, (row, rev) in self._rows.items():
-            if all(getattr(row, name) == value for name, value in equal.items()):
+            if all(_matches(getattr(row, name), value) for name, value in equal.items()):
                 self._seen[row_id] = rev
                 found.append(row)
         return found
+
+    def query(self, **equal: Any) -> Query[T]:
+        return Query(self._table.name, equal)
 
     async def add(self, row: T) -> None:
         self._tx.check_writable()
@@ -103,6 +106,12 @@ class MemoryRepository(Generic[T]):
         self._tx.touched(self._table, row, row_id, rev, removed=False)
 
 
+def _matches(held: Any, wanted: Any) -> bool:
+    if isinstance(wanted, After):
+        return held is not None and bool(held > wanted.value)
+    return bool(held == wanted)
+
+
 class MemoryTransaction(StoreTransaction):
     """One unit of work on a private copy of every table."""
 
@@ -120,6 +129,10 @@ class MemoryTransaction(StoreTransaction):
     @property
     def now(self) -> datetime:
         return self._now
+
+    async def fetch(self, *queries: Query[Any]) -> None:
+        for query in queries:
+            query.rows = await getattr(self, query.table).find(**query.equal)
 
     async def append(self, event: AuditEvent) -> str:
         self.check_writable()
