@@ -8,14 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clinic import notices, reminders, waiting_policy
+from clinic import notices, reminders
 from clinic.consult import ConsultStatus
 from clinic.notices import HOLES, NoticeKind, compose, local_time, pause_after
 from clinic.reminders import due, horizon, schedule
+from clinic.rulebook import in_force
 from tests.support.builders import World
 from tests.support.clock import START
 
-POLICY = waiting_policy.current()
+POLICY = in_force(START.date())
 
 
 @pytest.mark.parametrize("locale", notices.LOCALES)
