@@ -81,7 +81,7 @@ def upgrade() -> None:
     op.create_index("ix_regulator_cases_institution_id", "regulator_cases", ["institution_id"], unique=False)
     op.create_index("ix_regulator_cases_regulator_id", "regulator_cases", ["regulator_id"], unique=False)
     # ### end Alembic commands ###
-    install_row_guards(op.get_bind(), ("hold_requests", "termination_advices", "regulator_cases"))
+    install_row_guards(op.get_bind(), ("termination_advices",))
 
 
 def downgrade() -> None:
