@@ -5,20 +5,22 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 from archive.errors import AlreadyDisposed, IllegalMove, NoGrant, Restricted, SameHands
-from archive.policy import PROCESS_AV, PolicyVersion, shipped
+from archive.policy import PROCESS_AV
 from archive.ports import ArchiveTransaction
 from archive.records import AccessGrant, AccessState, RetainedRecord, RetainedState
 from audit.errors import MissingRow
 from audit.events import EventCode
 from audit.transaction import AuditEvent
-from clinic import checks
+from clinic import checks, regulation
 from clinic.access import seat_of
 from clinic.actor import Actor
-from clinic.calendar import local_date
 from clinic.consult import Consult, SeatState
 from clinic.errors import InvalidInput
+from clinic.overlays import rules_for
 from clinic.people import Role
+from clinic.regulation import CaseScope
 from clinic.roles import Action, Place, Reach, reaches, require, resolve
+from clinic.rulebook import RuleSet
 from consent.standing import shared_with
 from recording.records import Recording, RecordingState
 
@@ -37,14 +39,14 @@ async def request(tx: ArchiveTransaction, actor: Actor, recording_id: str, reaso
     recording = await tx.recordings.get(recording_id)
     at_home(actor, Action.REQUEST_ACCESS, recording.institution_id)
     await kept(tx, recording)
-    policy = await _policy(tx, recording.institution_id)
+    rules = await rules_of(tx, recording.institution_id)
     grant = AccessGrant(
         id=uuid4().hex,
         institution_id=recording.institution_id,
         consult_id=recording.consult_id,
         recording_id=recording_id,
         requester_id=actor.id,
-        reason=checks.text("reason", reason, 1000, policy.access["minimum_reason"]),
+        reason=checks.text("reason", reason, 1000, rules.value("AC-03", "minimum_reason")),
         state=AccessState.REQUESTED,
         requested_at=tx.now,
     )
@@ -63,9 +65,10 @@ async def decide(
         raise SameHands()
     if asked.state is not AccessState.REQUESTED:
         raise IllegalMove(f"{asked.state} is decided")
-    policy = await _policy(tx, asked.institution_id)
-    span = policy.access["default_hours"] if hours is None else hours
-    if not 1 <= span <= policy.access["maximum_hours"]:
+    rules = await rules_of(tx, asked.institution_id)
+    most = rules.value("AC-03", "maximum_hours")
+    span = min(rules.value("AC-03", "default_hours"), most) if hours is None else hours
+    if not 1 <= span <= most:
         raise InvalidInput("hours", "longer than the policy allows")
     decided = replace(
         asked,
@@ -104,10 +107,12 @@ async def require_grant(tx: ArchiveTransaction, staff_id: str, recording_id: str
 
 
 async def view(tx: ArchiveTransaction, actor: Actor, recording_id: str) -> View:
-    """Permit one viewing and put it on record. Raises NoGrant, Restricted, AlreadyDisposed, IllegalMove, NotPermitted.
+    """Permit one viewing and put it on record.
 
-    Treating doctors and the patient see their own; experts for some days after signing; others by a grant. A restricted
-    recording is shown to the patient, and in a dispute (a hold is on it) to the holder of a grant; to nobody else.
+    Raises NoGrant, Restricted, AlreadyDisposed, IllegalMove, NotPermitted; for a regulator NoCase, CaseOver.
+    Treating doctors and the patient see their own; experts for some days after signing; a regulator under a case;
+    others by a grant. A restricted recording is shown to the patient, to a regulator, and in a dispute (a hold is on
+    it) to the holder of a grant; to nobody else.
     """
     recording = await tx.recordings.get(recording_id)
     consult = await tx.consults.get(recording.consult_id)
@@ -119,16 +124,20 @@ async def view(tx: ArchiveTransaction, actor: Actor, recording_id: str) -> View:
         raise MissingRow("recordings")
     place = Place(consult.institution_id, consult.id, await _owners(tx, consult, actor), seat, open=not consult.over)
     grant: AccessGrant | None = None
+    case = ""
     reach = resolve(actor, Action.PLAY_RECORDING, place)
-    if reach is None and any(Reach.APPROVED in reaches(role, Action.PLAY_RECORDING) for role in actor.roles):
+    if Role.REGULATOR in actor.roles:
+        case = (await regulation.use(tx, CaseScope.RECORDING, consult, actor)).id
+        place = replace(place, approved=True)
+    elif reach is None and any(Reach.APPROVED in reaches(role, Action.PLAY_RECORDING) for role in actor.roles):
         grant = await require_grant(tx, actor.id, recording_id, tx.now)
         place = replace(place, approved=True)
     reach = require(actor, Action.PLAY_RECORDING, place)
-    if record is not None and record.restricted and actor.id != consult.patient_id:
+    if record is not None and record.restricted and actor.id != consult.patient_id and not case:
         disputed = await tx.legal_holds.find(consult_id=consult.id, lifted_at=None)
         if grant is None or not disputed:
             raise Restricted()
-    public = {"basis": reach.value, "grant": grant.id if grant else ""}
+    public = {"basis": reach.value, "grant": grant.id if grant else ""} | ({"case": case} if case else {})
     await tx.append(
         AuditEvent(
             EventCode.RECORDING_VIEWED,
@@ -160,9 +169,9 @@ def at_home(actor: Actor, action: Action, institution_id: str) -> None:
 async def _owners(tx: ArchiveTransaction, consult: Consult, actor: Actor) -> frozenset[str]:
     """Whose recording it is: the patient's, the doctor's, and for a while that of the experts who signed."""
     owners = {consult.patient_id, consult.doctor_id}
-    days = (await _policy(tx, consult.institution_id)).access["expert_days"]
+    after = (await rules_of(tx, consult.institution_id)).days("AC-03", "expert_days")
     for opinion in await tx.opinions.find(consult_id=consult.id, expert_id=actor.id):
-        if opinion.signed_at is not None and tx.now < opinion.signed_at + timedelta(days=days):
+        if opinion.signed_at is not None and tx.now < opinion.signed_at + after:
             owners.add(actor.id)
     seats = await tx.seats.find(consult_id=consult.id, person_id=actor.id)
     if any(seat.role is Role.NURSE or seat.state is SeatState.REMOVED for seat in seats):
@@ -174,9 +183,9 @@ async def _owners(tx: ArchiveTransaction, consult: Consult, actor: Actor) -> fro
     return frozenset(owners)
 
 
-async def _policy(tx: ArchiveTransaction, institution_id: str) -> PolicyVersion:
-    institution = await tx.institutions.get(institution_id)
-    return shipped().current(local_date(tx.now, institution.time_zone))
+async def rules_of(tx: ArchiveTransaction, institution_id: str) -> RuleSet:
+    """The rules that bind this institution now."""
+    return rules_for(await tx.institutions.get(institution_id), tx.now)
 
 
 def _event(code: EventCode, grant: AccessGrant, actor: Actor) -> AuditEvent:

@@ -8,9 +8,13 @@ from archive.access import at_home
 from archive.policy import PROCESS_AV
 from archive.ports import ArchiveTransaction
 from archive.records import AccessGrant, Disposal, RetainedRecord, RetainedState
+from clinic import regulation
 from clinic.access import seat_of
 from clinic.actor import Actor
 from clinic.consult import Consult, ConsultKind
+from clinic.errors import CaseOver, NoCase
+from clinic.people import Role
+from clinic.regulation import CaseScope
 from clinic.roles import Action
 from consent.records import ConsentAction, ConsentRecord, Purpose
 from recording.records import Recording
@@ -72,13 +76,15 @@ class Mark:
 
 
 async def search(tx: ArchiveTransaction, actor: Actor, query: Query | None = None) -> list[Entry]:
-    """Recordings of the own institution, the latest first. Raises NotPermitted."""
-    at_home(actor, Action.SEARCH_ARCHIVE, actor.institution_id)
+    """Recordings of the own institution, the latest first; for a regulator those of live cases. Raises NotPermitted."""
+    inspecting = Role.REGULATOR in actor.roles
+    if not inspecting:
+        at_home(actor, Action.SEARCH_ARCHIVE, actor.institution_id)
     query = query or Query()
     found = []
     for recording in await tx.recordings.find(institution_id=actor.institution_id):
         described = await _describe(tx, recording)
-        if _matches(described, query):
+        if _matches(described, query) and (not inspecting or await _inspected(tx, actor, described.consult)):
             found.append(described)
     found.sort(key=lambda item: item.recording.requested_at, reverse=True)
     return found[: query.limit]
@@ -89,9 +95,19 @@ async def entry(tx: ArchiveTransaction, actor: Actor, recording_id: str) -> Entr
     recording = await tx.recordings.get(recording_id)
     described = await _describe(tx, recording)
     mine = {described.consult.patient_id, described.consult.doctor_id}
-    if actor.id not in mine and await seat_of(tx, actor, described.consult) is None:
+    if Role.REGULATOR in actor.roles:
+        await regulation.covered(tx, CaseScope.RECORDING, described.consult, actor)
+    elif actor.id not in mine and await seat_of(tx, actor, described.consult) is None:
         at_home(actor, Action.SEARCH_ARCHIVE, recording.institution_id)
     return described
+
+
+async def _inspected(tx: ArchiveTransaction, actor: Actor, consult: Consult) -> bool:
+    try:
+        await regulation.covered(tx, CaseScope.RECORDING, consult, actor)
+    except (NoCase, CaseOver):
+        return False
+    return True
 
 
 async def timeline(tx: ArchiveTransaction, recording_id: str, *, with_chat: bool) -> list[Mark]:

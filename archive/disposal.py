@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from archive.access import at_home
+from archive.access import at_home, rules_of
 from archive.errors import Held, IllegalMove, ListChanged, NotDue, SameHands, StepUpNeeded
 from archive.policy import PolicyVersion, shipped
 from archive.ports import ArchiveTransaction
@@ -87,7 +87,7 @@ async def approve(
     """
     disposal = await _open(tx, disposal_id)
     at_home(actor, Action.APPROVE_DISPOSAL, disposal.institution_id)
-    limit = timedelta(minutes=(await policy_of(tx, disposal.institution_id)).disposal["step_up_minutes"])
+    limit = (await rules_of(tx, disposal.institution_id)).minutes("AR-01", "step_up_minutes")
     if stepped_up_at is None or not timedelta(0) <= tx.now - stepped_up_at <= limit:
         raise StepUpNeeded()
     if list_sha256 != disposal.list_sha256:
@@ -153,7 +153,7 @@ def list_digest(dues: Sequence[Due]) -> str:
 
 async def _list(tx: ArchiveTransaction, institution_id: str, record_ids: Sequence[str]) -> list[Due]:
     """The records in the order of their ids. Raises InvalidInput (none, too many, one twice), MissingRow."""
-    largest = (await policy_of(tx, institution_id)).disposal["largest_batch"]
+    largest = (await rules_of(tx, institution_id)).value("AR-01", "largest_batch")
     if not 1 <= len(record_ids) <= largest or len(set(record_ids)) != len(record_ids):
         raise InvalidInput("record_ids", "none, too many, or one twice")
     known = {item.record.id: item for item in await assessment(tx, institution_id)}

@@ -25,6 +25,12 @@ class Held(ArchiveError):
     code = "archive.held"
 
 
+class AskedAlready(ArchiveError):
+    """The same person's request for a hold on this consult still waits for an answer."""
+
+    code = "archive.hold_asked"
+
+
 class NotDue(ArchiveError):
     code = "archive.not_due"
 

@@ -17,8 +17,6 @@ PROCESS_TEXT = "process.text"
 EMR = "emr.outpatient"
 CONSENT = "consent"
 CLASSES = (PROCESS_AV, PROCESS_TEXT, EMR, CONSENT)
-ACCESS_VALUES = ("minimum_reason", "default_hours", "maximum_hours", "expert_days")
-DISPOSAL_VALUES = ("step_up_minutes", "clock_jump_hours", "key_backup_days", "largest_batch")
 
 
 class Trigger(StrEnum):
@@ -63,8 +61,6 @@ class PolicyVersion:
     effective_from: date
     effective_to: date | None
     policies: Mapping[str, RetentionPolicy]
-    access: Mapping[str, int]
-    disposal: Mapping[str, int]
 
     def in_force(self, on: date) -> bool:
         return self.effective_from <= on and (self.effective_to is None or on <= self.effective_to)
@@ -103,15 +99,11 @@ def load(source: str) -> PolicyVersion:
             date.fromisoformat(data["effective_from"]),
             date.fromisoformat(data["effective_to"]) if data["effective_to"] else None,
             {policy.record_class: policy for policy in policies},
-            {name: _positive(data["access"], name) for name in ACCESS_VALUES},
-            {name: _positive(data["disposal"], name) for name in DISPOSAL_VALUES},
         )
     except (KeyError, TypeError, ValueError) as error:
         raise PoliciesInvalid(f"{type(error).__name__}: {error}") from error
     if set(version.policies) != set(CLASSES) or len(policies) != len(CLASSES):
         raise PoliciesInvalid("each class needs exactly one policy")
-    if version.access["default_hours"] > version.access["maximum_hours"]:
-        raise PoliciesInvalid("default_hours above maximum_hours")
     return version
 
 

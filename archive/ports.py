@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from archive.records import AccessGrant, Disposal, LegalHold, RetainedRecord
+from archive.records import AccessGrant, Disposal, HoldRequest, LegalHold, RetainedRecord
 from audit.transaction import Repository
 from consent.attesting import ConsentAttestation
 from recording.ports import RecordingTransaction
@@ -12,5 +12,6 @@ class ArchiveTransaction(RecordingTransaction, Protocol):
     retained_records: Repository[RetainedRecord]
     access_grants: Repository[AccessGrant]
     legal_holds: Repository[LegalHold]
+    hold_requests: Repository[HoldRequest]
     disposals: Repository[Disposal]
     consent_attestations: Repository[ConsentAttestation]

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
+from archive.access import rules_of
 from archive.disposal import policy_of, require_same_list
 from archive.errors import ApprovalsMissing, ClockJumped, Held, IllegalMove, PurgeIncomplete
 from archive.holds import held
@@ -82,7 +83,8 @@ async def _intend(tx: ArchiveTransaction, disposal_id: str, clockwork: Clockwork
     if disposal.state is DisposalState.DONE:
         return disposal
     policy = await policy_of(tx, disposal.institution_id)
-    check_clock(tx.now, disposal, clockwork, timedelta(hours=policy.disposal["clock_jump_hours"]))
+    rules = await rules_of(tx, disposal.institution_id)
+    check_clock(tx.now, disposal, clockwork, rules.hours("AR-01", "clock_jump_hours"))
     if disposal.state is DisposalState.PURGING:
         return disposal
     if disposal.state is not DisposalState.PROPOSED:
@@ -231,6 +233,7 @@ async def _forget(tx: ArchiveTransaction, keyring: KeyRing, disposal: Disposal) 
 
 async def _certificate(tx: ArchiveTransaction, disposal: Disposal, dues: Sequence[Due]) -> dict[str, Any]:
     policy = await policy_of(tx, disposal.institution_id)
+    rules = await rules_of(tx, disposal.institution_id)
     papers = await _papers(tx, disposal)
     media = []
     segments_total = bytes_total = 0
@@ -263,7 +266,7 @@ async def _certificate(tx: ArchiveTransaction, disposal: Disposal, dues: Sequenc
         "tombstones": [{"key": key_id, "sha256": tombstone} for key_id, tombstone in disposal.tombstones],
         "counts": {"records": len(dues), "segments": segments_total, "bytes": bytes_total},
         "destroyed_at": tx.now,
-        "effective_at": tx.now + timedelta(days=policy.disposal["key_backup_days"]),
+        "effective_at": tx.now + rules.days("AR-01", "key_backup_days"),
     }
 
 

@@ -90,6 +90,30 @@ class LegalHold:
     lifted_at: datetime | None = None
 
 
+class HoldAskState(StrEnum):
+    ASKED = "asked"
+    GRANTED = "granted"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRequest:
+    """A party asks for a hold; the archivist grants (then `hold_id` is the hold) or refuses with a reason."""
+
+    id: str
+    institution_id: str
+    consult_id: str
+    asked_by: str  # staff or seat id
+    asked_as: str  # the role they asked in
+    reason: str
+    state: HoldAskState
+    asked_at: datetime
+    decided_by: str | None = None
+    decided_at: datetime | None = None
+    decision_reason: str = ""
+    hold_id: str | None = None
+
+
 class DisposalState(StrEnum):
     PROPOSED = "proposed"
     PURGING = "purging"

@@ -1,14 +1,25 @@
 """When may a record go? Pure, explained, in the institution's calendar; holds and open consults stop it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from archive.policy import Citation, PolicySet, PolicyVersion, RetentionPolicy, Trigger, stamp
+from archive.policy import (
+    EMR,
+    PROCESS_AV,
+    PROCESS_TEXT,
+    Citation,
+    PolicySet,
+    PolicyVersion,
+    RetentionPolicy,
+    Trigger,
+    stamp,
+)
 from archive.policy import shipped as policies
 from archive.ports import ArchiveTransaction
 from archive.records import LegalHold, RetainedRecord, RetainedState
 from clinic.calendar import add_years, age_on, local_date
+from clinic.overlays import rules_for
 from consent.records import ConsentAction
 
 __all__ = [
@@ -34,6 +45,8 @@ class RetentionFacts:
     births: Mapping[str, date]  # by patient
     withdrawals: Mapping[str, datetime]  # by consult: the latest withdrawal of consent
     open_consults: frozenset[str] = frozenset()
+    years: Mapping[str, int] = field(default_factory=dict)  # by class: what CN-14 asks for there, overlays included
+    rules_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +181,8 @@ def _own_clock(record: RetainedRecord, policy: RetentionPolicy, version: str, fa
         moment = max(moment, facts.last_visits.get(record.patient_id, moment))
     since = local_date(moment, facts.time_zone)
     grounds = [_after("keep", version, since, max(policy.floor_years, policy.keep_years))]
+    if facts.years.get(record.record_class, 0) > grounds[0].years:  # a province keeps longer
+        grounds.append(_after("keep", facts.rules_version, since, facts.years[record.record_class]))
     birth = facts.births.get(record.patient_id)
     if policy.minor is not None and birth is not None and age_on(birth, since) < policy.minor.until_age:
         of_age = add_years(birth, policy.minor.until_age)
@@ -177,6 +192,9 @@ def _own_clock(record: RetainedRecord, policy: RetentionPolicy, version: str, fa
 
 def _after(code: str, version: str, since: date, years: int) -> Ground:
     return Ground(code, version, since, years, add_years(since, years))
+
+
+_YEARS = {PROCESS_AV: "process_years", PROCESS_TEXT: "process_years", EMR: "record_years"}
 
 
 async def facts_of(tx: ArchiveTransaction, institution_id: str) -> RetentionFacts:
@@ -194,7 +212,11 @@ async def facts_of(tx: ArchiveTransaction, institution_id: str) -> RetentionFact
     for record in await tx.consent_records.find(institution_id=institution_id, action=ConsentAction.WITHDRAWN):
         withdrawals[record.consult_id] = max(record.recorded_at, withdrawals.get(record.consult_id, record.recorded_at))
     births = {patient.id: patient.birth_date for patient in await tx.patients.find(institution_id=institution_id)}
-    return RetentionFacts(institution.time_zone, last_visits, births, withdrawals, frozenset(open_consults))
+    rules = rules_for(institution, tx.now)
+    years = {name: rules.value("CN-14", value) for name, value in _YEARS.items()}
+    return RetentionFacts(
+        institution.time_zone, last_visits, births, withdrawals, frozenset(open_consults), years, rules.version
+    )
 
 
 async def assessment(tx: ArchiveTransaction, institution_id: str, at: datetime | None = None) -> list[Due]:

@@ -36,6 +36,7 @@ class EventCode(StrEnum):
     ATTESTED = "visit.attested"
     WHEREABOUTS_TOLD = "visit.whereabouts"
     WHEREABOUTS_READ = "view.whereabouts"
+    TERMINATION_ADVISED = "visit.termination_advised"
     # the consult
     CONSULT_BOOKED = "visit.booked"
     CONSULT_MOVED = "visit.moved"
@@ -144,6 +145,9 @@ class EventCode(StrEnum):
     EXPORTED = "export"
     HOLD_PLACED = "hold.placed"
     HOLD_LIFTED = "hold.lifted"
+    HOLD_ASKED = "hold.asked"
+    HOLD_GRANTED = "hold.granted"
+    HOLD_REFUSED = "hold.refused"
     RETENTION_STAMPED = "retention.stamped"
     RETENTION_DUE = "retention.due"
     DISPOSAL_PROPOSED = "retention.proposed"
@@ -152,6 +156,12 @@ class EventCode(StrEnum):
     PURGE_INTENT = "retention.purge_intent"
     DISPOSED = "retention.disposed"
     RECORD_RESTRICTED = "retention.restricted"
+    # the regulator
+    CASE_ASKED = "regulator.asked"
+    CASE_OPENED = "regulator.opened"
+    CASE_REFUSED = "regulator.refused"
+    CASE_CLOSED = "regulator.closed"
+    CASE_USED = "regulator.used"
     # keys and the log itself
     KEY_CREATED = "key.created"
     KEY_DESTROYED = "key.destroyed"

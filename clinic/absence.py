@@ -11,16 +11,17 @@ from audit import reader
 from audit.events import EventCode
 from audit.reader import ReadEvent
 from audit.transaction import AuditEvent
-from clinic import visit, waiting_policy
+from clinic import visit
 from clinic.access import authorise
 from clinic.actor import Actor
 from clinic.consult import Consult, ConsultStatus, Seat
 from clinic.documents import Sealer, canonical, digest, sealed
 from clinic.errors import IllegalMove, NobodyMissed, TooEarly, WasPresent, WasWaiting
+from clinic.overlays import rules_for
 from clinic.people import Role
 from clinic.roles import Action
+from clinic.rulebook import RuleSet
 from clinic.transaction import ClinicTransaction
-from clinic.waiting_policy import WaitingPolicy
 
 Interval = tuple[datetime, datetime]
 _ENDS = frozenset({EventCode.ROOM_LEFT, EventCode.ROOM_REMOVED, EventCode.ROOM_DENIED})
@@ -102,7 +103,7 @@ def _intervals(
     return tuple(found), since is not None
 
 
-def judge(who: Who, consult: Consult, evidence: Evidence, now: datetime, policy: WaitingPolicy) -> None:
+def judge(who: Who, consult: Consult, evidence: Evidence, now: datetime, policy: RuleSet) -> None:
     """Raises TooEarly, WasWaiting, WasPresent, NobodyMissed; returns when the absence may be recorded."""
     if now < consult.starts_at + policy.minutes("HZ-14", f"{who.value}_minutes"):
         raise TooEarly()
@@ -134,7 +135,8 @@ async def mark(tx: ClinicTransaction, sealer: Sealer, consult_id: str, who: Who,
     await authorise(tx, by, Action.MARK_ABSENT, consult)
     if consult.status not in (ConsultStatus.SCHEDULED, ConsultStatus.WAITING):
         raise IllegalMove(f"{consult.status}->no_show")
-    evidence, policy = await read(tx, consult), waiting_policy.current()
+    evidence = await read(tx, consult)
+    policy = rules_for(await tx.institutions.get(consult.institution_id), tx.now)
     judge(who, consult, evidence, tx.now, policy)
     document = _document(who, consult, evidence, policy.version, tx.now)
     absence = Absence(

@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from audit.errors import MissingRow
 from audit.events import EventCode
 from audit.transaction import AuditEvent
+from clinic import regulation
 from clinic.actor import Actor
 from clinic.calendar import age_on, local_date
 from clinic.consult import Consult, FollowUpEvidence, Seat, SeatState, VisitNote
 from clinic.errors import NotPermitted
 from clinic.glass import BrokenGlass, GlassState
+from clinic.overlays import rules_for
 from clinic.panel import Case, DecisionNote, Opinion
 from clinic.people import Patient, Role
+from clinic.regulation import CaseScope, RegulatorCase
 from clinic.roles import Action, Place, require
 from clinic.transaction import ClinicTransaction
-
-MAJORITY = 18  # years, Civil Code art. 17
 
 
 async def authorise(
@@ -39,10 +40,12 @@ async def authorise(
 
 
 async def is_minor(tx: ClinicTransaction, consult: Consult) -> bool:
-    """The patient is under 18 today, in the institution's time zone."""
+    """The patient is not of age today (AC-02), in the institution's time zone."""
     house = await tx.institutions.get(consult.institution_id)
     patient = await tx.patients.get(consult.patient_id)
-    return age_on(patient.birth_date, local_date(tx.now, house.time_zone)) < MAJORITY
+    return age_on(patient.birth_date, local_date(tx.now, house.time_zone)) < rules_for(house, tx.now).value(
+        "AC-02", "adult_years"
+    )
 
 
 async def behind_glass(tx: ClinicTransaction, actor: Actor, consult: Consult) -> BrokenGlass | None:
@@ -128,7 +131,7 @@ class Chart:
 async def view_chart(tx: ClinicTransaction, actor: Actor, consult_id: str) -> Chart:
     """The chart, the viewing on record. Drafts are seen by their author only. Raises NotPermitted, MissingRow."""
     consult = await tx.consults.get(consult_id)
-    glass = await chart_access(tx, actor, consult)
+    basis = await chart_use(tx, actor, consult)
     notes = await tx.visit_notes.find(consult_id=consult_id)
     cases = await tx.cases.find(consult_id=consult_id)
     decisions = await tx.decision_notes.find(consult_id=consult_id)
@@ -143,15 +146,28 @@ async def view_chart(tx: ClinicTransaction, actor: Actor, consult_id: str) -> Ch
         next((row for row in decisions if row.signed_at or row.doctor_id == actor.id), None),
     )
     who = actor.seat_id or actor.id
-    public = {"glass": glass.id} if glass else {}
     await tx.append(
-        AuditEvent(EventCode.CHART_VIEWED, consult.institution_id, who, consult_id, consult.patient_id, public=public)
+        AuditEvent(EventCode.CHART_VIEWED, consult.institution_id, who, consult_id, consult.patient_id, public=basis)
     )
     return chart
 
 
-async def chart_access(tx: ClinicTransaction, actor: Actor, consult: Consult) -> BrokenGlass | None:
-    """None: by the role table. Otherwise the emergency access it needs. Raises NotPermitted, MissingRow."""
+async def chart_use(tx: ClinicTransaction, actor: Actor, consult: Consult) -> dict[str, str]:
+    """As `chart_access`, a regulator's use on record; what the event of the viewing says of its basis."""
+    basis = await chart_access(tx, actor, consult)
+    if isinstance(basis, RegulatorCase):
+        await regulation.use(tx, CaseScope.CHART, consult, actor)
+        return {"case": basis.id}
+    return {"glass": basis.id} if basis is not None else {}
+
+
+async def chart_access(tx: ClinicTransaction, actor: Actor, consult: Consult) -> BrokenGlass | RegulatorCase | None:
+    """None: by the role table. Otherwise the emergency access or the regulator's case it needs.
+
+    Raises NotPermitted, MissingRow; for a regulator NoCase, CaseOver.
+    """
+    if Role.REGULATOR in actor.roles:
+        return await regulation.covered(tx, CaseScope.CHART, consult, actor)
     try:
         await authorise(tx, actor, Action.SEE_CHART, consult)
     except NotPermitted:

@@ -20,7 +20,6 @@ from clinic.roles import Action, Place, require
 from clinic.rulebook import RuleSet
 from clinic.transaction import ClinicTransaction
 
-LONGEST = timedelta(days=2)
 MOST_GUESTS = 6
 CANCEL_CODES = ("patient_asked", "doctor_unavailable", "institution_closed", "booked_by_mistake", "other")
 
@@ -78,7 +77,7 @@ async def book(tx: ClinicTransaction, new: NewConsult, actor: Actor, rules: Rule
     leading = rules.kinds[new.kind].leading
     if leading not in doctor.roles:
         raise InvalidInput("doctor_id", "does not lead this kind of consult")
-    consult = _consult(new, home, actor.id, tx.now)
+    consult = _consult(new, home, actor.id, tx.now, rules)
     verdict = judge(await people_facts(tx, consult, rules), rules, tx.now, Stage.BOOKING)
     if not verdict.allowed:
         raise AdmissionRefused(verdict.codes)
@@ -106,10 +105,10 @@ async def book(tx: ClinicTransaction, new: NewConsult, actor: Actor, rules: Rule
     return Booked(consult, doctor_seat, patient_seat, verdict)
 
 
-def _consult(new: NewConsult, institution_id: str, by: str, now: datetime) -> Consult:
+def _consult(new: NewConsult, institution_id: str, by: str, now: datetime, rules: RuleSet) -> Consult:
     if new.starts_at.tzinfo is None or new.ends_at.tzinfo is None:
         raise InvalidInput("starts_at", "without a time zone")
-    if not timedelta(0) < new.ends_at - new.starts_at <= LONGEST:
+    if not timedelta(0) < new.ends_at - new.starts_at <= rules.hours("HZ-01", "longest_hours"):
         raise InvalidInput("ends_at", "not after the start, or too far from it")
     if new.ends_at <= now:
         raise InvalidInput("ends_at", "in the past")

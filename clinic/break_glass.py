@@ -6,7 +6,6 @@ responsible person (未成年人网络保护条例 art. 36): it is asked for, an
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
 from uuid import uuid4
 
 from audit.errors import MissingRow
@@ -18,11 +17,9 @@ from clinic.actor import Actor
 from clinic.consult import Consult
 from clinic.errors import IllegalMove, NotPermitted
 from clinic.glass import BrokenGlass, Finding, GlassState
+from clinic.overlays import rules_for
 from clinic.roles import Action, Place, require
 from clinic.transaction import ClinicTransaction
-
-OPEN_FOR = timedelta(hours=1)
-SHORTEST_REASON = 8  # characters: "急诊抢救需要查看用药史", not "急"
 
 
 async def open_chart(tx: ClinicTransaction, consult_id: str, reason: str, by: Actor) -> BrokenGlass:
@@ -32,15 +29,16 @@ async def open_chart(tx: ClinicTransaction, consult_id: str, reason: str, by: Ac
     if await seat_of(tx, by, consult) is not None:
         raise IllegalMove("holds a seat in this consult")
     waits = await is_minor(tx, consult) and not await _treats(tx, consult, by)
+    rules = rules_for(await tx.institutions.get(consult.institution_id), tx.now)
     glass = BrokenGlass(
         id=uuid4().hex,
         institution_id=consult.institution_id,
         consult_id=consult_id,
         staff_id=by.id,
-        reason=checks.text("reason", reason, 500, SHORTEST_REASON),
+        reason=checks.text("reason", reason, 500, rules.value("AC-01", "shortest_reason")),
         state=GlassState.ASKED if waits else GlassState.OPEN,
         asked_at=tx.now,
-        expires_at=None if waits else tx.now + OPEN_FOR,
+        expires_at=None if waits else tx.now + rules.minutes("AC-01", "open_minutes"),
     )
     await tx.broken_glasses.add(glass)
     await tx.append(_event(EventCode.GLASS_ASKED if waits else EventCode.GLASS_BROKEN, glass, by))
@@ -55,10 +53,11 @@ async def decide(tx: ClinicTransaction, glass_id: str, permit: bool, by: Actor) 
         raise NotPermitted("who asks does not decide")
     if glass.state is not GlassState.ASKED:
         raise IllegalMove(f"{glass.state} is decided")
+    rules = rules_for(await tx.institutions.get(glass.institution_id), tx.now)
     decided = replace(
         glass,
         state=GlassState.OPEN if permit else GlassState.REFUSED,
-        expires_at=tx.now + OPEN_FOR if permit else None,
+        expires_at=tx.now + rules.minutes("AC-01", "open_minutes") if permit else None,
         decided_by=by.id,
         decided_at=tx.now,
     )

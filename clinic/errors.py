@@ -129,6 +129,18 @@ class NobodyMissed(ClinicError):
     code = "absence.nobody_waited"
 
 
+class NoCase(ClinicError):
+    """No case opened to this regulator covers what they asked for."""
+
+    code = "regulator.no_case"
+
+
+class CaseOver(ClinicError):
+    """The case covered it, and its time is over (or it was closed)."""
+
+    code = "regulator.case_over"
+
+
 class NoticeClosed(ClinicError):
     """The message has no content any more: dropped, or handed over and erased."""
 

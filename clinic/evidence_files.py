@@ -9,7 +9,7 @@ from dataclasses import replace
 from audit.errors import MissingRow
 from audit.events import EventCode
 from audit.transaction import AuditEvent
-from clinic.access import authorise, chart_access
+from clinic.access import authorise, chart_access, chart_use
 from clinic.actor import Actor
 from clinic.consult import Consult, ConsultStatus, FollowUpEvidence
 from clinic.errors import IllegalMove, NotPermitted
@@ -71,9 +71,11 @@ async def view(tx: ClinicTransaction, actor: Actor, consult_id: str, file_id: st
     if file.consult_id != consult_id:
         raise MissingRow("evidence_files")
     consult = await tx.consults.get(consult_id)
-    await chart_access(tx, actor, consult)
+    basis = await chart_use(tx, actor, consult)
     who = actor.seat_id or actor.id
-    await tx.append(AuditEvent(EventCode.EVIDENCE_VIEWED, consult.institution_id, who, consult_id, file.id))
+    await tx.append(
+        AuditEvent(EventCode.EVIDENCE_VIEWED, consult.institution_id, who, consult_id, file.id, public=basis)
+    )
     return file
 
 

@@ -11,11 +11,10 @@ from clinic import checks
 from clinic.actor import Actor
 from clinic.errors import IllegalMove, InvalidInput
 from clinic.facts import DutyShift, FilingKind, PracticeFiling
+from clinic.overlays import rules_for
 from clinic.people import Staff
 from clinic.roles import Action, Place, require
 from clinic.transaction import ClinicTransaction
-
-LONGEST_SHIFT = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,8 @@ async def plan_shift(  # noqa: PLR0917
     staff = await _staff(tx, staff_id, by)
     if starts_at.tzinfo is None or ends_at.tzinfo is None:
         raise InvalidInput("starts_at", "without a time zone")
-    if not timedelta(0) < ends_at - starts_at <= LONGEST_SHIFT:
+    rules = rules_for(await tx.institutions.get(staff.institution_id), tx.now)
+    if not timedelta(0) < ends_at - starts_at <= rules.hours("HZ-03", "longest_shift_hours"):
         raise InvalidInput("ends_at", "not after the start, or too far from it")
     if staff.verified_until is None or staff.verified_until < starts_at.date():
         raise InvalidInput("staff_id", "not verified")  # CN-03: unverified doctors cannot be rostered

@@ -5,14 +5,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from audit.errors import MissingRow
-from clinic import waiting_policy
 from clinic.consult import Consult, ConsultStatus, Seat
 from clinic.people import Role
 from clinic.queueing import WaitingPlace, arrived, kept
+from clinic.rulebook import RuleSet
 from clinic.transaction import ClinicTransaction
 
 
-async def arrive(tx: ClinicTransaction, consult: Consult, seat: Seat) -> datetime | None:
+async def arrive(tx: ClinicTransaction, consult: Consult, seat: Seat, rules: RuleSet) -> datetime | None:
     """A patient is in the waiting room; since when their place counts. The caller's event covers the row."""
     if seat.role is not Role.PATIENT:
         return None
@@ -30,7 +30,7 @@ async def arrive(tx: ClinicTransaction, consult: Consult, seat: Seat) -> datetim
         urgent_at=looked[-1].signed_at if looked and looked[-1].urgent else None,
     )
     former = await of_seat(tx, seat.id)
-    place = arrived(former, fresh, waiting_policy.current())
+    place = arrived(former, fresh, rules)
     if former is None:
         await tx.waiting_places.add(place)
     else:
@@ -71,9 +71,9 @@ async def running(tx: ClinicTransaction, doctor_id: str) -> list[timedelta]:
     return [tx.now - consult.opened_at for consult in found if consult.opened_at is not None]
 
 
-async def recent_lengths(tx: ClinicTransaction, doctor_id: str) -> list[timedelta]:
+async def recent_lengths(tx: ClinicTransaction, doctor_id: str, rules: RuleSet) -> list[timedelta]:
     """How long the doctor's latest visits took, oldest first (HZ-13)."""
-    since = tx.now - timedelta(days=waiting_policy.current().value("HZ-13", "sample_days"))
+    since = tx.now - rules.days("HZ-13", "sample_days")
     ended: list[tuple[datetime, timedelta]] = []
     for status in (ConsultStatus.CONCLUDING, ConsultStatus.CLOSED):
         for consult in await tx.consults.find(doctor_id=doctor_id, status=status):
@@ -82,9 +82,9 @@ async def recent_lengths(tx: ClinicTransaction, doctor_id: str) -> list[timedelt
     return [length for _, length in sorted(ended)]
 
 
-async def still_kept(tx: ClinicTransaction, seat_id: str) -> bool:
+async def still_kept(tx: ClinicTransaction, seat_id: str, rules: RuleSet) -> bool:
     place = await of_seat(tx, seat_id)
-    return place is not None and place.open and kept(place, tx.now, waiting_policy.current())
+    return place is not None and place.open and kept(place, tx.now, rules)
 
 
 async def _save(tx: ClinicTransaction, seat: Seat, **changes: object) -> None:

@@ -21,8 +21,8 @@ from clinic.actor import Actor
 from clinic.consult import Consult, Seat
 from clinic.errors import NoticeClosed
 from clinic.people import Institution
+from clinic.rulebook import RuleSet
 from clinic.transaction import ClinicTransaction
-from clinic.waiting_policy import WaitingPolicy
 
 LOCALES = ("zh", "en")
 HOLES = frozenset({"house", "when", "url", "phone"})  # all a message may hold
@@ -157,7 +157,7 @@ def compose(kind: NoticeKind, consult: Consult, house: Institution, *, locale: s
     return template["subject"], template["text"].format(**holes)
 
 
-def pause_after(attempts: int, policy: WaitingPolicy) -> timedelta | None:
+def pause_after(attempts: int, policy: RuleSet) -> timedelta | None:
     """How long to wait after so many failed tries; None when it was the last."""
     if attempts >= policy.value("HZ-15", "attempts"):
         return None
@@ -220,7 +220,7 @@ def letter_of(notice: Notice, envelope: Envelope) -> Letter:
 async def settle(
     tx: ClinicTransaction,
     notice_id_: str,
-    policy: WaitingPolicy,
+    policy: RuleSet,
     *,
     state: NoticeState,
     failed: DeliveryFailed | None = None,

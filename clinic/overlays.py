@@ -1,7 +1,8 @@
-"""What lies over the national rules: a province's stricter values, a dated notice that suspends gates (CN-08 d). Pure.
+"""What lies over the national rules: a province's values, an institution's, a dated notice (CN-08 d). Pure.
 
-An overlay names only rules and values its national set knows. A province may only be stricter or longer and suspends
-nothing; a notice has a first and a last day. Two overlays that hold at once and say different things are refused.
+An overlay names only rules and values its national set knows. A province and an institution may only be stricter or
+longer and suspend nothing; a notice has a first and a last day. Two overlays of one kind that hold at once and say
+different things are refused. Where a province asks for more than an institution's own value, the province's stands.
 """
 
 import json
@@ -9,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from itertools import combinations
 from pathlib import Path
@@ -20,7 +21,9 @@ from clinic.people import Institution
 from clinic.rulebook import GATES, Layer, Rule, RuleSet, RulesInvalid, in_force, shipped, whole, words
 
 PROVINCE = "province"
+INSTITUTION = "institution"
 EMERGENCY = "emergency"
+_ORDER = (PROVINCE, INSTITUTION, EMERGENCY)  # the later lies over the earlier
 _CODE = re.compile(r"\d{2}\Z")  # the first two digits of GB/T 2260
 
 
@@ -36,10 +39,12 @@ class Overlay:
     layer: Layer
     values: Mapping[tuple[str, str], int]  # (rule, value name)
     relaxes: frozenset[str]
+    institution: str | None = None  # its id: binds this one alone
 
-    def holds(self, province: str | None, on: date) -> bool:
+    def holds(self, province: str | None, on: date, institution: str | None = None) -> bool:
         """Whether it binds an institution of that province on a day of its calendar."""
         placed = self.province is None or self.province == province
+        placed = placed and (self.institution is None or self.institution == institution)
         return placed and self.effective_from <= on and (self.effective_to is None or on <= self.effective_to)
 
 
@@ -56,6 +61,7 @@ def load_overlay(source: str) -> Overlay:
             layer=Layer(str(data["version"]), str(data["layer"]), words(data["title"]), words(data["citation"])),
             values=_values(data["rules"]),
             relaxes=frozenset(data["relaxes"]),
+            institution=data.get("institution"),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RulesInvalid(f"overlay: {type(error).__name__}: {error}") from error
@@ -74,8 +80,12 @@ def _check_itself(overlay: Overlay) -> None:
     where, version = f"overlay {overlay.id}", overlay.layer.version
     if not overlay.id or not version or "+" in version:
         raise RulesInvalid(f"{where}: id and version, the latter without +")
-    if overlay.layer.kind not in (PROVINCE, EMERGENCY):
-        raise RulesInvalid(f"{where}: neither province nor emergency")
+    if overlay.layer.kind not in _ORDER:
+        raise RulesInvalid(f"{where}: neither province nor institution nor emergency")
+    if (overlay.layer.kind == INSTITUTION) is (overlay.institution is None):
+        raise RulesInvalid(f"{where}: an institution's overlay, and no other, names the institution")
+    if overlay.layer.kind == INSTITUTION and (overlay.province is not None or overlay.relaxes):
+        raise RulesInvalid(f"{where}: an institution's overlay names no province and suspends nothing")
     if overlay.province is not None and not _CODE.match(str(overlay.province)):
         raise RulesInvalid(f"{where}: a province is two digits")
     if overlay.effective_to is not None and overlay.effective_to < overlay.effective_from:
@@ -110,12 +120,14 @@ def _check_against(overlay: Overlay, base: RuleSet) -> None:
         rule = base.rules.get(rule_id)
         if rule is None or name not in rule.values:
             raise RulesInvalid(f"overlay {overlay.id}: {rule_id} {name} is not known")
-        if overlay.layer.kind == PROVINCE and _looser(rule, name, value):
+        if overlay.layer.kind != EMERGENCY and _looser(rule, name, value):
             raise RulesInvalid(f"overlay {overlay.id}: {rule_id} {name} is looser than the national rule")
 
 
 def _looser(rule: Rule, name: str, value: int) -> bool:
     way, national = rule.stricter.get(name), rule.values[name]
+    if way == "fixed":
+        return value != national
     return (way == "more" and value < national) or (way == "less" and value > national)
 
 
@@ -126,6 +138,8 @@ def _check_pair(first: Overlay, second: Overlay) -> None:
     if first.layer.kind != second.layer.kind or first.base != second.base:
         return
     if None not in (first.province, second.province) and first.province != second.province:
+        return
+    if first.institution != second.institution:
         return
     if not _meet(first, second):
         return
@@ -141,15 +155,19 @@ def _meet(first: Overlay, second: Overlay) -> bool:
     return not ends or begins <= min(ends)
 
 
-def layered(base: RuleSet, overlays: Iterable[Overlay], province: str | None, on: date) -> RuleSet:
-    """The set with what holds there and then laid over it: provinces first, dated notices above them."""
-    holding = [each for each in overlays if each.base == base.id and each.holds(province, on)]
+def layered(
+    base: RuleSet, overlays: Iterable[Overlay], province: str | None, on: date, institution: str | None = None
+) -> RuleSet:
+    """The set with what holds there and then laid over it: province, institution, dated notices on top."""
+    holding = [each for each in overlays if each.base == base.id and each.holds(province, on, institution)]
     if not holding:
         return base
-    holding.sort(key=lambda each: (each.layer.kind == EMERGENCY, each.effective_from, each.id))
+    holding.sort(key=lambda each: (_ORDER.index(each.layer.kind), each.effective_from, each.id))
     rules, changed, relaxed = dict(base.rules), dict(base.changed), dict(base.relaxed)
     for overlay in holding:
         for (rule_id, name), value in overlay.values.items():
+            if overlay.layer.kind == INSTITUTION and _looser(rules[rule_id], name, value):
+                continue  # the province asks for more
             rules[rule_id] = _with(rules[rule_id], name, value, overlay.layer)
             changed[rule_id, name] = overlay.layer
         relaxed |= dict.fromkeys(overlay.relaxes, overlay.layer)
@@ -202,10 +220,16 @@ def adopt(folder: Path | None) -> tuple[str, ...]:
             raise RulesInvalid(f"{path.name}: {error}") from error
     check((*shipped_overlays(), *found), shipped())
     _own[:] = found
+    _bound.cache_clear()
     return tuple(each.layer.version for each in found)
 
 
 def rules_for(institution: Institution, now: datetime) -> RuleSet:
     """What binds this institution at `now`: the national set, its province's overlay, dated notices in force."""
-    today = local_date(now, institution.time_zone)
-    return layered(in_force(today), adopted(), institution.province, today)
+    return _bound(institution.id, institution.province, local_date(now, institution.time_zone))
+
+
+@lru_cache(maxsize=4096)
+def _bound(institution_id: str, province: str | None, today: date) -> RuleSet:
+    """Once a day for each institution: an admission asks for it several times. `adopt` forgets it."""
+    return layered(in_force(today), adopted(), province, today, institution_id)

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from clinic.waiting_policy import WaitingPolicy
+from clinic.rulebook import RuleSet
 
 _GRID = 5  # minutes: nobody can honestly tell a finer figure
 
@@ -37,7 +37,7 @@ class WaitingPlace:
     urgent_at: datetime | None = None
 
 
-def moment_of(place: WaitingPlace, policy: WaitingPolicy) -> datetime:
+def moment_of(place: WaitingPlace, policy: RuleSet) -> datetime:
     """The one moment the line is sorted by."""
     on_time = place.arrived_at <= place.due_at + policy.minutes("HZ-12", "late_grace_minutes")
     moment = place.due_at if on_time else place.arrived_at
@@ -46,19 +46,19 @@ def moment_of(place: WaitingPlace, policy: WaitingPolicy) -> datetime:
     return moment
 
 
-def kept(place: WaitingPlace, now: datetime, policy: WaitingPolicy) -> bool:
+def kept(place: WaitingPlace, now: datetime, policy: RuleSet) -> bool:
     """Whether somebody who left still has their place."""
     return place.left_at is None or now - place.left_at <= policy.minutes("HZ-12", "keep_minutes")
 
 
-def arrived(place: WaitingPlace | None, fresh: WaitingPlace, policy: WaitingPolicy) -> WaitingPlace:
+def arrived(place: WaitingPlace | None, fresh: WaitingPlace, policy: RuleSet) -> WaitingPlace:
     """Coming (back): within the time the place is kept nothing is lost, afterwards one arrives anew. `fresh` is now."""
     if place is None or not kept(place, fresh.arrived_at, policy):
         return fresh
     return replace(place, doctor_id=fresh.doctor_id, department=fresh.department, present=True, open=True, left_at=None)
 
 
-def line(places: Iterable[WaitingPlace], now: datetime, policy: WaitingPolicy) -> list[WaitingPlace]:
+def line(places: Iterable[WaitingPlace], now: datetime, policy: RuleSet) -> list[WaitingPlace]:
     """Everybody with a place, next one first: those who are there, and those who stepped out and keep theirs."""
     here = [place for place in places if place.open and (place.present or kept(place, now, policy))]
     return sorted(here, key=lambda place: (moment_of(place, policy), place.arrived_at, place.id))
@@ -73,7 +73,7 @@ class Pace:
     samples: int  # 0: from the booked length
 
 
-def pace_of(recent: Sequence[timedelta], booked: timedelta, policy: WaitingPolicy) -> Pace:
+def pace_of(recent: Sequence[timedelta], booked: timedelta, policy: RuleSet) -> Pace:
     """Quartiles of the latest visits: one that took three hours, or was ended at once, changes nothing."""
     sample = [each.total_seconds() / 60 for each in recent[-policy.value("HZ-13", "most_samples") :]]
     if len(sample) < max(2, policy.value("HZ-13", "least_samples")):
@@ -103,7 +103,7 @@ def outlook(
     *,
     running: Sequence[timedelta],
     now: datetime,
-    policy: WaitingPolicy,
+    policy: RuleSet,
 ) -> Outlook | None:
     """A person's place and honest range; None when they have none. `running`: how long the open visits already last.
 
@@ -132,7 +132,7 @@ def _told(low: float, high: float) -> tuple[int, int]:
     return shown_low, shown_high if shown_high > shown_low else shown_low + _GRID
 
 
-def late_of(ordered: Sequence[WaitingPlace], now: datetime, policy: WaitingPolicy) -> int:
+def late_of(ordered: Sequence[WaitingPlace], now: datetime, policy: RuleSet) -> int:
     """Minutes the doctor is behind: whoever is next came and their time is past. 0 below what is worth telling."""
     waiting = [place for place in ordered if place.present]
     if not waiting:

@@ -12,6 +12,7 @@ from audit.transaction import AuditEvent
 from clinic import checks
 from clinic.actor import Actor
 from clinic.errors import InvalidInput, NotPermitted
+from clinic.overlays import rules_for
 from clinic.people import AccountState, IdentityLevel, Institution, Patient, Role, Staff
 from clinic.roles import READERS, VISIT_ROLES, Action, Place, require, unseparated
 from clinic.transaction import ClinicTransaction
@@ -99,6 +100,11 @@ async def change_institution(
     _at_home(actor, Action.ADMINISTER, institution_id, "institutions")
     changed = _changed(institution, changes, ("id", "created_at"))
     _check_institution(changed)
+    basis = changed.recording_basis
+    if basis != institution.recording_basis and not rules_for(changed, tx.now).value(
+        "HZ-17", f"recording_basis_{basis}"
+    ):
+        raise InvalidInput("recording_basis", "the rules do not allow it")
     await tx.institutions.save(changed)
     await tx.append(
         AuditEvent(

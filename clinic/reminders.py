@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from clinic.consult import Consult, ConsultStatus
-from clinic.waiting_policy import WaitingPolicy
+from clinic.rulebook import RuleSet
 
 NAMES = ("first", "second", "third")  # a day, an hour, ten minutes before, unless the policy says otherwise
 
@@ -18,7 +18,7 @@ class Reminder:
     key: str
 
 
-def schedule(starts_at: datetime, policy: WaitingPolicy) -> tuple[Reminder, ...]:
+def schedule(starts_at: datetime, policy: RuleSet) -> tuple[Reminder, ...]:
     """Every reminder of a start, earliest first."""
     stamp = int(starts_at.timestamp())
     found = [
@@ -27,7 +27,7 @@ def schedule(starts_at: datetime, policy: WaitingPolicy) -> tuple[Reminder, ...]
     return tuple(sorted(found, key=lambda reminder: reminder.at))
 
 
-def due(consult: Consult, booked_at: datetime, now: datetime, policy: WaitingPolicy) -> Reminder | None:
+def due(consult: Consult, booked_at: datetime, now: datetime, policy: RuleSet) -> Reminder | None:
     """The one reminder to send now, if any: the latest whose time has come.
 
     Earlier ones that were missed (server down, booked late) are not sent after the fact. Nothing goes out for a visit
@@ -39,6 +39,6 @@ def due(consult: Consult, booked_at: datetime, now: datetime, policy: WaitingPol
     return come[-1] if come else None
 
 
-def horizon(policy: WaitingPolicy) -> timedelta:
+def horizon(policy: RuleSet) -> timedelta:
     """How far ahead a visit may start and have a reminder due."""
     return max(policy.minutes("HZ-11", f"{name}_minutes") for name in NAMES)

@@ -7,7 +7,7 @@ Provinces and dated notices lie over it: `clinic.overlays.rules_for` gives what 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -33,15 +33,39 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "CN-14": ("process_years", "record_years"),
     "TM-01": (),
     "TM-02": ("minimum_years",),
-    "HZ-01": ("early_minutes", "late_minutes", "idle_minutes"),
+    "HZ-01": ("early_minutes", "late_minutes", "idle_minutes", "longest_hours"),
     "HZ-02": ("required",),
-    "HZ-03": ("required",),
+    "HZ-03": ("required", "longest_shift_hours"),
     "HZ-04": ("on_camera",),
 }
 GATES = frozenset(NEEDED) - {"CN-09", "CN-11", "CN-14"}  # those bind papers and keeping, not the door
+# Rules that are no gate: who may look and for how long, destruction, and the waiting room.
+BESIDE: Mapping[str, tuple[str, ...]] = {
+    "AC-01": ("open_minutes", "shortest_reason"),
+    "AC-02": ("adult_years",),
+    "AC-03": ("minimum_reason", "default_hours", "maximum_hours", "expert_days"),
+    "AC-04": ("longest_days", "shortest_reason"),
+    "AR-01": ("step_up_minutes", "clock_jump_hours", "key_backup_days", "largest_batch"),
+    "HZ-10": ("shortest_minutes", "longest_minutes", "most_places", "furthest_days"),
+    "HZ-11": ("first_minutes", "second_minutes", "third_minutes"),
+    "HZ-12": ("late_grace_minutes", "urgent_advance_minutes", "keep_minutes", "near_ahead"),
+    "HZ-13": ("least_samples", "most_samples", "sample_days", "low_percent", "high_percent", "late_shown_minutes"),
+    "HZ-14": ("patient_minutes", "doctor_minutes", "waited_minutes"),
+    "HZ-15": ("attempts", "first_pause_seconds", "longest_pause_seconds"),
+    "HZ-16": (
+        "temperature_high", "temperature_low", "pulse_high", "pulse_low", "breaths_high", "breaths_low",
+        "systolic_high", "systolic_low", "oxygen_low", "glucose_high", "glucose_low",
+    ),
+    "HZ-17": (
+        "late_joiner_wait", "late_joiner_pause", "guest_refuses_unrecorded", "guest_refuses_keep_out",
+        "exam_views_never", "exam_views_by_consent", "privacy_resume_asker", "privacy_resume_doctor",
+        "other_withdraws_stop", "other_withdraws_privacy_interval", "recording_basis_consent",
+        "recording_basis_legal_duty",
+    ),
+}  # fmt: skip
 CLOSING = ("note", "opinion", "decision")
 MAY = ("diagnose", "prescribe")
-STRICTER = ("more", "less")
+STRICTER = ("more", "less", "fixed")
 
 
 class RulesInvalid(ClinicError):
@@ -58,7 +82,8 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`stricter`: which way a value may be changed by a province ("more", "less"); values not named are free."""
+    """`stricter`: which way a province or an institution may change a value ("more", "less", "fixed": not at all);
+    values not named are free."""
 
     id: str
     text: str
@@ -106,6 +131,16 @@ class RuleSet:
     def value(self, rule_id: str, name: str) -> int:
         return self.rules[rule_id].values[name]
 
+    def minutes(self, rule_id: str, name: str) -> timedelta:
+        """A value that is a length of time."""
+        return timedelta(minutes=self.value(rule_id, name))
+
+    def hours(self, rule_id: str, name: str) -> timedelta:
+        return timedelta(hours=self.value(rule_id, name))
+
+    def days(self, rule_id: str, name: str) -> timedelta:
+        return timedelta(days=self.value(rule_id, name))
+
     def in_force(self, on: date) -> bool:
         return self.effective_from <= on and (self.effective_to is None or on <= self.effective_to)
 
@@ -135,7 +170,7 @@ def load(source: str) -> RuleSet:
 
 
 def _check(loaded: RuleSet) -> None:
-    for rule_id, names in NEEDED.items():
+    for rule_id, names in {**NEEDED, **BESIDE}.items():
         if rule_id not in loaded.rules:
             raise RulesInvalid(f"{rule_id} missing")
         if missing := [name for name in names if name not in loaded.rules[rule_id].values]:

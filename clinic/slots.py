@@ -12,7 +12,7 @@ from uuid import uuid4
 from audit.errors import MissingRow
 from audit.events import EventCode
 from audit.transaction import After, AuditEvent
-from clinic import booking, waiting_policy
+from clinic import booking
 from clinic.access import authorise
 from clinic.actor import Actor
 from clinic.booking import Booked, NewConsult, NewEvidence
@@ -20,7 +20,7 @@ from clinic.calendar import local_date
 from clinic.consult import Consult, ConsultKind, ConsultStatus
 from clinic.errors import DoctorBusy, IllegalMove, InvalidInput, SlotClosed, SlotFull
 from clinic.overlays import rules_for
-from clinic.people import AccountState, Staff
+from clinic.people import AccountState, Institution, Staff
 from clinic.places import DoctorBook, Slot, SlotPlace, SlotState, place_id, release
 from clinic.roles import Action, Place, require
 from clinic.transaction import ClinicTransaction
@@ -56,7 +56,7 @@ async def open_slot(tx: ClinicTransaction, new: NewSlot, by: Actor) -> Slot:
     leading = rules_for(institution, tx.now).kinds[new.kind].leading
     if leading not in doctor.roles or doctor.state is not AccountState.ACTIVE:
         raise InvalidInput("doctor_id", "does not lead this kind of consult")
-    slot = _checked(new, doctor, by, tx.now, institution.time_zone)
+    slot = _checked(new, doctor, by, tx.now, institution)
     await _turn_page(tx, doctor.id, doctor.institution_id)
     for other in await tx.slots.find(doctor_id=doctor.id, day=slot.day):
         if other.state is SlotState.OPEN and _overlap(other.starts_at, other.ends_at, slot.starts_at, slot.ends_at):
@@ -174,8 +174,8 @@ async def _slot(tx: ClinicTransaction, slot_id: str, by: Actor) -> Slot:
     return slot
 
 
-def _checked(new: NewSlot, doctor: Staff, by: Actor, now: datetime, time_zone: str) -> Slot:
-    policy = waiting_policy.current()
+def _checked(new: NewSlot, doctor: Staff, by: Actor, now: datetime, house: Institution) -> Slot:
+    policy, time_zone = rules_for(house, now), house.time_zone
     if new.starts_at.tzinfo is None:
         raise InvalidInput("starts_at", "without a time zone")
     if not now < new.starts_at <= now + timedelta(days=policy.value("HZ-10", "furthest_days")):

@@ -6,11 +6,12 @@ from uuid import uuid4
 
 from audit.events import EventCode
 from audit.transaction import AuditEvent
-from clinic import checks, line, waiting_policy
+from clinic import checks, line
 from clinic.access import authorise
 from clinic.actor import Actor
 from clinic.consult import Consult
 from clinic.errors import NotWaiting
+from clinic.overlays import rules_for
 from clinic.queueing import line as in_line
 from clinic.roles import Action
 from clinic.transaction import ClinicTransaction
@@ -40,7 +41,8 @@ async def tell(
     consult = await tx.consults.get(consult_id)
     await authorise(tx, by, Action.TELL_WAITING, consult)
     said = checks.text("text", text, LONGEST)
-    places = in_line(await line.of_doctor(tx, consult.doctor_id), tx.now, waiting_policy.current())
+    rules = rules_for(await tx.institutions.get(consult.institution_id), tx.now)
+    places = in_line(await line.of_doctor(tx, consult.doctor_id), tx.now, rules)
     wanted = [place.consult_id for place in places if everybody or place.consult_id == consult_id]
     if not wanted:
         raise NotWaiting()

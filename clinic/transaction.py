@@ -20,9 +20,11 @@ from clinic.upload import EvidenceFile
 
 if TYPE_CHECKING:  # these rows live beside the acts that write them
     from clinic.absence import Absence
+    from clinic.advising import TerminationAdvice
     from clinic.notices import Notice
     from clinic.places import DoctorBook, Slot, SlotPlace
     from clinic.queueing import WaitingPlace
+    from clinic.regulation import RegulatorCase
     from clinic.telling import WaitingMessage
     from clinic.triage import TriageNote
 
@@ -57,3 +59,5 @@ class ClinicTransaction(Transaction, Protocol):
     triage_notes: "Repository[TriageNote]"
     notices: "Repository[Notice]"
     absences: "Repository[Absence]"
+    termination_advices: "Repository[TerminationAdvice]"
+    regulator_cases: "Repository[RegulatorCase]"

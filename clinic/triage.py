@@ -10,15 +10,16 @@ from uuid import uuid4
 
 from audit.events import EventCode
 from audit.transaction import AuditEvent
-from clinic import checks, line, waiting_policy
+from clinic import checks, line
 from clinic.access import authorise
 from clinic.actor import Actor
 from clinic.consult import Consult, ConsultStatus
 from clinic.documents import Sealer, canonical, digest, sealed
 from clinic.errors import IllegalMove, InvalidInput
+from clinic.overlays import rules_for
 from clinic.roles import Action
+from clinic.rulebook import RuleSet
 from clinic.transaction import ClinicTransaction
-from clinic.waiting_policy import WaitingPolicy
 
 OPEN = (ConsultStatus.SCHEDULED, ConsultStatus.WAITING, ConsultStatus.IN_PROGRESS)
 # What the nurse looks for and ticks; a machine only adds the vital signs beyond their bounds.
@@ -89,7 +90,7 @@ class NewTriage:
     urgent_reason: str = ""
 
 
-def beyond(vitals: Vitals, policy: WaitingPolicy) -> tuple[str, ...]:
+def beyond(vitals: Vitals, policy: RuleSet) -> tuple[str, ...]:
     """Codes of the vital signs outside the bounds of HZ-16, such as "vital_oxygen_low"."""
     bounds = policy.rules["HZ-16"].values
     found = []
@@ -113,7 +114,8 @@ async def hand_over(tx: ClinicTransaction, sealer: Sealer, consult_id: str, new:
     await authorise(tx, by, Action.TRIAGE, consult)
     if consult.status not in OPEN:
         raise IllegalMove("triage belongs before the end of the call")
-    note = _note(new, consult, by, tx.now)
+    rules = rules_for(await tx.institutions.get(consult.institution_id), tx.now)
+    note = _note(new, consult, by, tx.now, rules)
     document = _document(note)
     note = replace(note, signature=sealed(sealer, note.institution_id, document, tx.now))
     await tx.triage_notes.add(note)
@@ -161,8 +163,7 @@ async def of_consult(tx: ClinicTransaction, consult_id: str) -> tuple[TriageNote
     return tuple(await tx.triage_notes.find(consult_id=consult_id))
 
 
-def _note(new: NewTriage, consult: Consult, by: Actor, now: datetime) -> TriageNote:
-    policy = waiting_policy.current()
+def _note(new: NewTriage, consult: Consult, by: Actor, now: datetime, policy: RuleSet) -> TriageNote:
     for name in _impossible(new.vitals):
         raise InvalidInput(name, "out of range")
     if unknown := set(new.red_flags) - set(RED_FLAGS):

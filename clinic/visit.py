@@ -61,12 +61,12 @@ async def enter(
         raise SeatClosed()
     if seat.state in INSIDE and consult.media_open:
         return Entered(consult, seat, None)
-    verdict = await _judged(tx, consult, rules, Stage.JOIN, present)
+    verdict, judged_by = await _judged(tx, consult, rules, Stage.JOIN, present)
     actor = Actor.seated(seat)
     inside = SeatState.ADMITTED if seat.role in CLINICIANS else SeatState.WAITING
     seat = seat.move(inside, tx.now)
     if inside is SeatState.WAITING:
-        since = await line.arrive(tx, consult, seat)
+        since = await line.arrive(tx, consult, seat, judged_by)
         seat = replace(seat, waiting_since=since or seat.waiting_since)
     await tx.seats.save(seat)
     await tx.append(_passed(consult, seat, actor, verdict))
@@ -99,7 +99,7 @@ async def admit(  # noqa: PLR0917
     if seat.state is not SeatState.WAITING:
         raise IllegalMove(f"seat {seat.state}->admitted")
     told = replace(present or Present(), entering=seat.role)
-    verdict = await _judged(tx, consult, rules, Stage.RECEPTION, told)
+    verdict, _ = await _judged(tx, consult, rules, Stage.RECEPTION, told)
     seat = seat.move(SeatState.ADMITTED, tx.now)
     await tx.seats.save(seat)
     await line.let_in(tx, seat)
@@ -242,12 +242,14 @@ async def record_room_event(
 
 async def _judged(
     tx: ClinicTransaction, consult: Consult, rules: RuleSet | None, stage: Stage, present: Present | None
-) -> Admission:
+) -> tuple[Admission, RuleSet]:
+    """The verdict and the rules it was given by. Raises AdmissionRefused."""
     facts = await facts_of(tx, consult, present, rules)
-    verdict = judge(facts, rules or rules_for(facts.institution, tx.now), tx.now, stage)
+    applied = rules or rules_for(facts.institution, tx.now)
+    verdict = judge(facts, applied, tx.now, stage)
     if not verdict.allowed:
         raise AdmissionRefused(verdict.codes)
-    return verdict
+    return verdict, applied
 
 
 async def _meeting(tx: ClinicTransaction, consult: Consult) -> bool:

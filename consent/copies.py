@@ -3,10 +3,13 @@
 from audit.errors import MissingRow
 from audit.events import EventCode
 from audit.transaction import AuditEvent
+from clinic import regulation
 from clinic.access import authorise
 from clinic.actor import Actor
 from clinic.consult import Consult, Seat
 from clinic.errors import NotPermitted
+from clinic.people import Role
+from clinic.regulation import CaseScope
 from clinic.roles import Action
 from consent.attesting import attestable
 from consent.errors import ConsentError
@@ -36,7 +39,10 @@ async def own(tx: ConsentTransaction, seat: Seat, record_id: str, form: str) -> 
 
 
 async def may_view(tx: ConsentTransaction, actor: Actor, consult: Consult) -> None:
-    """Who may see the chart, and the archivist who hands out copies. Raises NotPermitted, MissingRow."""
+    """Who may see the chart, and the archivist who hands out copies. Raises NotPermitted, NoCase, MissingRow."""
+    if Role.REGULATOR in actor.roles:
+        await regulation.covered(tx, CaseScope.CHART, consult, actor)
+        return
     try:
         await authorise(tx, actor, Action.SEE_CHART, consult)
     except NotPermitted:
@@ -51,6 +57,8 @@ async def view(tx: ConsentTransaction, actor: Actor, consult_id: str, record_id:
     if record.consult_id != consult.id:
         raise MissingRow("consent_records")
     _on_paper(record)
+    if Role.REGULATOR in actor.roles:
+        await regulation.use(tx, CaseScope.CHART, consult, actor)
     who = actor.seat_id or actor.id
     await tx.append(AuditEvent(EventCode.CONSENT_VIEWED, record.institution_id, who, consult.id, record.id))
     return record

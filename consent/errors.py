@@ -118,6 +118,16 @@ class WordingIncomplete(ConsentError):
         self.reasons = reasons
 
 
+class PolicyNotAllowed(ConsentError):
+    """The rules of the place do not leave this choice to the institution (HZ-17); `field` names it."""
+
+    code = "consent.policy_not_allowed"
+
+    def __init__(self, field: str) -> None:
+        super().__init__(field)
+        self.field = field
+
+
 class PolicyInvalid(ConsentError):
     """A policy file is incomplete or contradicts itself; `detail` says where."""
 

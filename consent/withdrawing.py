@@ -10,7 +10,7 @@ from clinic.actor import Actor
 from clinic.consult import Consult, ConsultStatus, Seat
 from clinic.errors import NotPermitted
 from clinic.people import CLINICIANS
-from clinic.roles import Action
+from clinic.roles import Action, permits
 from consent.effects import purge_list
 from consent.errors import NothingToCorrect, NothingToWithdraw, SeatCannotSign
 from consent.evidence import done, event, id_of, record_of, values
@@ -115,7 +115,7 @@ async def _for_withdrawal(tx: ConsentTransaction, seat_id: str, by: Actor) -> tu
 async def notice(tx: ConsentTransaction, sealer: Sealer, seat_id: str) -> ConsentRecord:
     """Staff acknowledge the standing notice on recording by joining. Idempotent. Raises SeatCannotSign for others."""
     seat = await tx.seats.get(seat_id)
-    if seat.role not in CLINICIANS:
+    if not permits(seat.role, Action.ACKNOWLEDGE_NOTICE):
         raise SeatCannotSign()
     records = await tx.consent_records.find(consult_id=seat.consult_id)
     where, known = decisive(records, seat_id, Purpose.REC_AV)

@@ -10,6 +10,7 @@ from rich.table import Table
 from huizhen.cli_support import DataOption, console, database, fail, run, settings_from
 
 if TYPE_CHECKING:
+    from clinic.rulebook import RuleSet
     from huizhen.explaining import Explanation
     from huizhen.settings import Settings
 
@@ -129,7 +130,7 @@ def list_rules(data: DataOption = None) -> None:
         overlays.adopt(settings.rules_path)
     except RulesInvalid as error:
         fail(f"{error.code}: {error.detail}")
-    table = Table("version", "layer", "province", "from", "to", "changes")
+    table = Table("version", "layer", "where", "from", "to", "changes")
     for each in shipped():
         table.add_row(each.version, "national", "", str(each.effective_from), str(each.effective_to or ""), "")
     for over in overlays.adopted():
@@ -138,9 +139,47 @@ def list_rules(data: DataOption = None) -> None:
         table.add_row(
             over.layer.version,
             over.layer.kind,
-            over.province or "",
+            over.province or over.institution or "",
             str(over.effective_from),
             str(over.effective_to or ""),
             ", ".join(changes),
         )
     console.print(table)
+
+
+@rules_app.command("show")
+def show(
+    institution: Annotated[
+        str | None, typer.Argument(help="Id or name of an institution. Left out: the only one, or the national rules.")
+    ] = None,
+    locale: Annotated[str, typer.Option("--locale", help="zh or en: language of the citations.")] = "zh",
+    data: DataOption = None,
+) -> None:
+    """Every value that binds an institution today, gates and the rest, with its layer and citation."""
+    settings = settings_from(data)
+    name, rules = run(_binding(settings, institution))
+    table = Table("rule", "value · layer", "rests on", show_lines=True, title=name)
+    for rule_id in sorted(rules.rules):
+        rule = rules.rules[rule_id]
+        values = "\n".join(f"{each} {value} · {rules.layer(rule_id, each)}" for each, value in rule.values.items())
+        table.add_row(rule_id, values, rule.citation_en if locale == "en" else rule.citation)
+    console.print(table)
+
+
+async def _binding(settings: "Settings", wanted: str | None) -> "tuple[str, RuleSet]":
+    from clinic import overlays
+    from clinic.rulebook import RulesInvalid, in_force
+
+    try:
+        overlays.adopt(settings.rules_path)
+    except RulesInvalid as error:
+        fail(f"{error.code}: {error.detail}")
+    async with database(settings) as db, db.read() as tx:
+        houses = list(await tx.institutions.find())
+        if wanted is not None:
+            houses = [each for each in houses if wanted in (each.id, each.name, each.short_name)]
+        if wanted is not None and len(houses) != 1:
+            fail(f"{len(houses)} institutions are called that")
+        if len(houses) != 1:
+            return "CN", in_force(tx.now.date())
+        return houses[0].name, overlays.rules_for(houses[0], tx.now)

@@ -73,6 +73,7 @@ HOUSES: tuple[House, ...] = (
             Person("approver1", "吴审言", "Wu Shenyan", "病案审批人", (Role.APPROVER,)),
             Person("approver2", "郑复核", "Zheng Fuhe", "病案审批人", (Role.APPROVER,)),
             Person("auditor", "冯察微", "Feng Chawei", "审计员", (Role.AUDITOR,)),
+            Person("regulator", "卫督明", "Wei Duming", "监管人员", (Role.REGULATOR,)),
             Person("admin", "何管事", "He Guanshi", "系统管理员", (Role.ADMIN,)),
         ),
     ),

@@ -140,7 +140,7 @@ async def _agree(stage: Stage, booked: Booked, patient: Patient) -> None:
 
 async def film(stage: Stage, consult: Consult, cast: Mapping[str, str]) -> Recording:
     """A sealed recording of `LASTED_SECONDS`: each seat plays its clip round and round, in two segments."""
-    ledger = Ledger(stage.db, gate_of(RecordingPolicy()))
+    ledger = Ledger(stage.db, gate_of(lambda _consult: RecordingPolicy()))
     recording_id = key_id = uuid4().hex
     key = await stage.db.keys.create(consult.institution_id, key_id)
     recording, _ = await ledger.request(consult.id, recording_id, key_id, next(iter(cast)), Present(tuple(cast), {}))

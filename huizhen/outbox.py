@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from audit.errors import StaleRow
 from audit.transaction import Database
-from clinic import notices, reminders, waiting_policy
+from clinic import notices, reminders
 from clinic.actor import Actor
 from clinic.consult import Consult, ConsultStatus, Seat, SeatState
 from clinic.errors import NoAddress, NoticeClosed
@@ -28,6 +28,7 @@ from clinic.notices import (
     NoticeState,
     Notifier,
 )
+from clinic.overlays import rules_for
 from clinic.people import Role
 from huizhen import logs, masks
 from huizhen.store.keys import replace_file
@@ -136,8 +137,9 @@ class Outbox:
 
     async def remind(self, institution_id: str, now: datetime) -> int:
         """Queue every reminder that is due, each once, over restarts and two servers alike. Returns how many."""
-        policy, queued = waiting_policy.current(), 0
+        queued = 0
         async with self._db.read() as tx:
+            policy = rules_for(await tx.institutions.get(institution_id), now)
             coming = await tx.consults.find(institution_id=institution_id, status=ConsultStatus.SCHEDULED)
         until = now + reminders.horizon(policy)
         for consult in coming:
@@ -153,13 +155,14 @@ class Outbox:
         """Decided once more inside the transaction that writes it."""
         async with self._db.read() as tx:
             consult = await tx.consults.get(consult_id)
-            due = reminders.due(consult, consult.created_at, tx.now, waiting_policy.current())
+            policy = rules_for(await tx.institutions.get(consult.institution_id), tx.now)
+            due = reminders.due(consult, consult.created_at, tx.now, policy)
             seat = await patient_seat(tx, consult)
             if due is None or await tx.notices.find(id=notices.notice_id(seat.id, NoticeKind.REMINDER, due.key)):
                 return False
         async with self._db.begin() as tx:
             consult = await tx.consults.get(consult_id)
-            due = reminders.due(consult, consult.created_at, tx.now, waiting_policy.current())
+            due = reminders.due(consult, consult.created_at, tx.now, policy)
             if due is None:
                 return False
             last = await self.last_invitation(tx, consult)
@@ -204,6 +207,7 @@ class Outbox:
         async with self._db.read() as tx:
             notice = await tx.notices.get(notice_id)
             consult = await tx.consults.get(notice.consult_id)
+            policy = rules_for(await tx.institutions.get(notice.institution_id), tx.now)
         state, failed = NoticeState.DROPPED, None
         if _still_true(notice, consult):
             try:
@@ -216,7 +220,7 @@ class Outbox:
                 log.warning("notifier failed", notice=notice_id, error=type(error).__name__)
                 failed = DeliveryFailed("notice.gateway_failed")
         async with self._db.begin() as tx:
-            await notices.settle(tx, notice_id, waiting_policy.current(), state=state, failed=failed)
+            await notices.settle(tx, notice_id, policy, state=state, failed=failed)
 
 
 def _still_true(notice: Notice, consult: Consult) -> bool:

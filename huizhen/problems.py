@@ -89,6 +89,8 @@ STATUS: Mapping[str, int] = {
     "token.expired": 401,
     "token.used": 401,
     "visit.removed": 403,
+    "regulator.no_case": 403,
+    "regulator.case_over": 403,
     "consent.capacity_invalid": 422,
     "upload.error": 422,
     "upload.refused": 422,

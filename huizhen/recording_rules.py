@@ -1,6 +1,6 @@
 """What the recorder asks the domain: may it write, and under which retention class is what it wrote."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from archive.policy import PROCESS_AV, stamp
@@ -12,8 +12,8 @@ from consent.records import ConsentRecord
 from recording.ports import Gate, RetentionStamp
 
 
-def gate_of(policy: RecordingPolicy) -> Gate:
-    """`consent.gate.recording_grant` with the installation's policy bound."""
+def gate_of(policy_of: Callable[[Consult], RecordingPolicy]) -> Gate:
+    """`consent.gate.recording_grant` with the policy of each consult's institution."""
 
     def judge(
         consult: Consult,
@@ -24,7 +24,9 @@ def gate_of(policy: RecordingPolicy) -> Gate:
         now: datetime,
         beside: Sequence[Companion],
     ) -> RecordingGrant:
-        return recording_grant(consult, recording_id, present, records, policy=policy, now=now, beside=beside)
+        return recording_grant(
+            consult, recording_id, present, records, policy=policy_of(consult), now=now, beside=beside
+        )
 
     return judge
 

@@ -128,28 +128,31 @@ class Settings(BaseSettings):
     argon2_parallelism: int = Field(2, ge=1, le=8, description="argon2id lanes.")
     password_length: int = Field(10, ge=4, le=64, description="Shortest password that is accepted when one is set.")
 
-    # recording and archive
+    # recording and archive: the first five are the answers of institutions that gave none of their own (docs/rules.md)
     late_joiner: Literal["pause", "wait"] = Field(
         "pause",
         description="Somebody who has not decided about recording comes to a recorded consult: the recording pauses "
-        "until they decide, or they wait outside until then.",
+        "until they decide, or they wait outside until then. An institution may decide otherwise (HZ-17).",
     )
     guest_refuses: Literal["unrecorded", "keep_out"] = Field(
         "unrecorded",
         description="A guest who said no to recording comes to a recorded consult: nothing is recorded while they are "
-        "there, or they wait outside.",
+        "there, or they wait outside. An institution may decide otherwise (HZ-17).",
     )
     exam_views: Literal["never", "by_consent"] = Field(
         "never",
-        description="Whether an exam view is recorded: never, or where the patient permitted it and the recording.",
+        description="Whether an exam view is recorded: never, or where the patient permitted it and the recording. "
+        "An institution may decide otherwise (HZ-17).",
     )
     privacy_resume: Literal["asker", "doctor"] = Field(
         "asker",
         description="Who ends a privacy pause: only who asked for it (or the doctor once that person has left), "
-        "or the leading doctor as well.",
+        "or the leading doctor as well. An institution may decide otherwise (HZ-17).",
     )
     other_withdraws: Literal["privacy_interval", "stop"] = Field(
-        "privacy_interval", description="What the withdrawal of somebody other than the patient does to a recording."
+        "privacy_interval",
+        description="What the withdrawal of somebody other than the patient does to a recording. "
+        "An institution may decide otherwise (HZ-17).",
     )
     free_space_floor_mb: int = Field(
         512, ge=16, description="Below this much free disk no recording starts and a running one stops."

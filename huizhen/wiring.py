@@ -17,6 +17,7 @@ from clinic import overlays
 from clinic.actor import Actor
 from clinic.consult import Seat
 from consent.gate import ExamViews, GuestRefuses, LateJoiner, OnWithdrawal, RecordingPolicy, ResumeBy
+from consent.house_policies import PolicyBook
 from huizhen import chores, health, logs
 from huizhen.api import render
 from huizhen.auth.limiter import Attempts, RequestRate
@@ -85,6 +86,8 @@ class Parts:
 
     async def start(self) -> None:
         """After the application is set up: bring back what a former process left, then begin the housekeeping."""
+        if self.live.policies is not None:
+            await self.live.policies.load(self.database)
         await self.recorder.open()
         await self.recorder.recover()
         await self.services.evidence.sweep(self.database, await chores.institutions(self.database))
@@ -175,8 +178,9 @@ def _assemble(
         clock=clock,
         counters=counters,
         policy=policy,
+        policies=PolicyBook(policy),
     )
-    recorder = _recorder(settings, clock, database, media, live=live, blobs=blobs, policy=policy)
+    recorder = _recorder(settings, clock, database, media, live=live, blobs=blobs)
     live.recorder = recorder
     recorder.on_changed = _recording_changed(database, live)
     tokens = TokenBook(settings.deployment, device_key(settings.keys_path), clock)
@@ -260,7 +264,6 @@ def _recorder(
     *,
     live: Live,
     blobs: LocalBlobs,
-    policy: RecordingPolicy,
 ) -> Recorder:
     ports = RecorderPorts(
         db=database,
@@ -269,7 +272,7 @@ def _recorder(
         keyring=database.keys,
         blobs=blobs,
         clock=clock,
-        gate=gate_of(policy),
+        gate=gate_of(live.policy_of),
         stamp=stamp_of,
     )
     floor = settings.free_space_floor_mb * _MEBIBYTE

@@ -200,7 +200,7 @@ async def _effects(
         owners = [seat.id, seat.person_id or seat.id]
         await authorise(tx, by, Action.WITHDRAW_CONSENT, consult, owners=owners)
     held = [purpose for purpose in purposes if standing(records, seat_id, purpose) is Standing.PERMITTED]
-    effects = frozenset(withdrawal_effect(seat, purpose, live.policy, basis) for purpose in held)
+    effects = frozenset(withdrawal_effect(seat, purpose, live.policy_of(consult), basis) for purpose in held)
     if Effect.END_CONSULT in effects and not consult.media_open:
         effects -= {Effect.END_CONSULT}
     if Purpose.TREAT not in held and consult.status is not ConsultStatus.IN_PROGRESS:

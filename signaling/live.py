@@ -18,7 +18,9 @@ from typing import Any
 
 from audit.errors import StaleRow
 from clinic.consult import Consult
+from clinic.people import Institution
 from consent.gate import RecordingPolicy
+from consent.house_policies import PolicyBook
 from consent.transaction import Sealer
 from recording.records import Recording, RecordingState
 from signaling import views
@@ -57,6 +59,7 @@ class Live:
         clock: Clock,
         counters: Counters | None = None,
         policy: RecordingPolicy | None = None,
+        policies: PolicyBook | None = None,
         limits: LiveLimits | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
@@ -67,6 +70,7 @@ class Live:
         self.clock = clock
         self.counters: Counters = counters or NoCounters()
         self.policy = policy or RecordingPolicy()
+        self.policies = policies
         self.limits = limits or LiveLimits()
         self.sleep = sleep
         self.recorder: Recorder
@@ -76,6 +80,7 @@ class Live:
         self.media_events = MediaEvents(self)
         self.queues_due: set[str] = set()  # doctors whose line is about to be told
         self.queues_told_at: datetime | None = None
+        self.houses: dict[str, Institution] = {}  # read once for the rules that bind them
         self.lengths: dict[str, tuple[datetime, list[timedelta]]] = {}  # doctor -> read when, recent visits
         self.withdrawing: dict[str, list[str]] = {}  # consult -> seats whose withdrawal acts but is not committed yet
         self._retries: set[asyncio.Task[None]] = set()
@@ -97,6 +102,10 @@ class Live:
     def occupied(self) -> frozenset[str]:
         """Consults with somebody in the room or the waiting room."""
         return frozenset(consult_id for consult_id, room in self.rooms.items() if len(room.presence))
+
+    def policy_of(self, consult: Consult) -> RecordingPolicy:
+        """The recording policy of the consult's institution; the installation's where the house has no say."""
+        return self.policies.of(consult.institution_id, self.clock()) if self.policies is not None else self.policy
 
     def media_room(self, room: LiveRoom) -> MediaRoom | None:
         return self.media.room(room.consult.id)

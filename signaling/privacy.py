@@ -62,7 +62,9 @@ async def resume(live: Live, line: Line, op: str) -> Ack:
     room, seat = await _inside(live, line)
     try:
         async with live.db.begin() as tx:
-            await room_acts.resume(tx, live.sealer, seat.id, operation_id=op, by=live.policy.privacy_resume)
+            await room_acts.resume(
+                tx, live.sealer, seat.id, operation_id=op, by=live.policy_of(room.consult).privacy_resume
+            )
     except AskerDecides:
         for held in interludes.pauses(room.records):
             room.whisper(held.seat_id, "asked", what="privacy_resume", by=seat.id)
@@ -92,7 +94,7 @@ async def answer_exam(live: Live, line: Line, agrees: bool, op: str) -> Ack:
         raise NoExam
     act = f"exam:{seat.id}:{op}"
     if agrees:
-        if live.policy.exam_views is ExamViews.NEVER:
+        if live.policy_of(room.consult).exam_views is ExamViews.NEVER:
             live.recorder.bar(room.consult.id, act, "rec.exam_view")
         listening.shut(room)
         room.veils.add(act)

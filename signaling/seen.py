@@ -59,6 +59,10 @@ async def recheck(live: Live, institution_id: str | None = None) -> int:
     Called when an institution, an account, a roster, a patient or an overlay changed, and by time.
     """
     turned = 0
+    if institution_id is None:
+        live.houses.clear()
+    else:
+        live.houses.pop(institution_id, None)
     for room in list(live.rooms.values()):
         if institution_id is None or room.consult.institution_id == institution_id:
             turned += await recheck_room(live, room)

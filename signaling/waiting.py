@@ -6,12 +6,14 @@ from datetime import datetime, timedelta
 
 from audit.events import EventCode
 from clinic import line as places
-from clinic import visit, waiting_policy
+from clinic import visit
 from clinic.consult import SeatState
 from clinic.errors import NotWaiting
+from clinic.overlays import rules_for
 from clinic.people import CLINICIANS
 from clinic.queueing import WaitingPlace, outlook, pace_of
 from clinic.reassigning import Reassigned
+from clinic.rulebook import RuleSet
 from clinic.telling import WaitingMessage
 from signaling import views
 from signaling.live import Live
@@ -50,19 +52,27 @@ async def _tell_queues(live: Live, doctor_id: str) -> None:
     async with live.db.read() as tx:
         waiting = await places.of_doctor(tx, doctor_id)
         running = await places.running(tx, doctor_id)
-        lengths = await _lengths(live, tx, doctor_id)
-    now = _Line(waiting, running, lengths, doctor_here(live, doctor_id))
+        rules = await _rules(live, tx, rooms[0].consult.institution_id)
+        lengths = await _lengths(live, tx, doctor_id, rules)
+    now = _Line(waiting, running, lengths, doctor_here(live, doctor_id), rules)
     for room in rooms:
         for seat_id in room.waiting:
             _tell_place(live, room, seat_id, now)
 
 
-async def _lengths(live: Live, tx: object, doctor_id: str) -> list[timedelta]:
+async def _rules(live: Live, tx: object, institution_id: str) -> RuleSet:
+    """What binds the house now; its row is read once, `seen.recheck` forgets it."""
+    if institution_id not in live.houses:
+        live.houses[institution_id] = await tx.institutions.get(institution_id)  # type: ignore[attr-defined]
+    return rules_for(live.houses[institution_id], live.clock())
+
+
+async def _lengths(live: Live, tx: object, doctor_id: str, rules: RuleSet) -> list[timedelta]:
     now = live.clock()
     known = live.lengths.get(doctor_id)
     if known is not None and now - known[0] < LENGTHS_KEPT:
         return known[1]
-    found = await places.recent_lengths(tx, doctor_id)  # type: ignore[arg-type]
+    found = await places.recent_lengths(tx, doctor_id, rules)  # type: ignore[arg-type]
     live.lengths[doctor_id] = (now, found)
     return found
 
@@ -84,12 +94,13 @@ class _Line:
     running: Sequence[timedelta]
     lengths: Sequence[timedelta]
     here: bool
+    rules: RuleSet
 
 
 def _tell_place(live: Live, room: LiveRoom, seat_id: str, line: _Line) -> None:
     """A guest waits with the patient: the patient's place is theirs."""
     patient = next((seat.id for seat in room.seats.values() if seat.person_id == room.consult.patient_id), seat_id)
-    policy = waiting_policy.current()
+    policy = line.rules
     pace = pace_of(line.lengths, room.consult.ends_at - room.consult.starts_at, policy)
     found = outlook(line.waiting, patient, pace, running=line.running, now=live.clock(), policy=policy)
     if found is None:

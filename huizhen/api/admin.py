@@ -6,6 +6,7 @@ from clinic import registration
 from clinic.people import AccountState, IdentityLevel, Institution, Patient, Staff
 from clinic.roles import Action
 from huizhen import masks
+from huizhen.api import policies
 from huizhen.api.call import Call
 from huizhen.api.route import Own, Route, Table, Unit, staff
 from huizhen.api.shapes.admin import (
@@ -175,6 +176,7 @@ async def change_institution(call: Call[ChangeInstitutionBody]) -> InstitutionVi
     async with call.services.db.begin() as tx:
         await tx.operation(call.op, call.actor.id)
         house = await registration.change_institution(tx, call.me.institution_id, changes, call.actor)
+    await policies.reread(call.services, house.id)
     await seen.recheck(call.services.live, house.id)
     return institution_view(house)
 

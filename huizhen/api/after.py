@@ -2,15 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 
-from archive import retention
+from archive import hold_requests, retention
 from archive.records import RetainedRecord
 from audit.errors import MissingRow
 from audit.events import EventCode
 from audit.reader import ReadEvent
+from clinic.access import authorise
+from clinic.actor import Actor
 from clinic.consult import Consult, Seat
+from clinic.errors import NotPermitted
 from clinic.people import Role
+from clinic.roles import Action
 from consent import desk, lifecycle
 from consent.records import ConsentAction
+from huizhen.api.asking_views import hold_request_view
 from huizhen.api.shapes.seat import (
     AfterVisit,
     ConsentReceipt,
@@ -37,6 +42,7 @@ async def after_visit(tx: StoreTransaction, seat: Seat, events: Sequence[ReadEve
     consult = await tx.consults.get(seat.consult_id)
     house = await tx.institutions.get(consult.institution_id)
     near = seat.role in (Role.PATIENT, Role.GUARDIAN)
+    actor = Actor.seated(seat)
     return AfterVisit(
         status=consult.status,
         ended_at=consult.ended_at,
@@ -47,7 +53,17 @@ async def after_visit(tx: StoreTransaction, seat: Seat, events: Sequence[ReadEve
             id=house.id, name=house.name, name_en=house.name_en, phone=house.phone, time_zone=house.time_zone
         ),
         recording=await _fate(tx, consult),
+        may_ask_hold=await _may_ask_hold(tx, seat, consult),
+        hold_requests=[await hold_request_view(tx, row) for row in await hold_requests.of_party(tx, actor, consult.id)],
     )
+
+
+async def _may_ask_hold(tx: StoreTransaction, seat: Seat, consult: Consult) -> bool:
+    try:
+        await authorise(tx, Actor.seated(seat), Action.ASK_HOLD, consult)
+    except NotPermitted:
+        return False
+    return True
 
 
 async def _note(tx: StoreTransaction, consult: Consult) -> SignedNote | None:

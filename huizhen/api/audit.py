@@ -1,12 +1,15 @@
 """Reading the trail and proving it."""
 
 import asyncio
-from typing import cast
+from typing import Any, cast
 
 from audit import reader
 from audit.errors import MissingRow
 from audit.reader import ReadEvent, TrailSource
+from clinic import regulation
+from clinic.errors import NoCase
 from clinic.people import Role
+from clinic.regulation import CaseScope
 from clinic.roles import Action
 from huizhen import verification
 from huizhen.api import detail
@@ -20,7 +23,31 @@ _verifying = asyncio.Semaphore(1)
 
 
 async def events(call: Call[NoBody]) -> Items[AuditRow]:
-    """The house's trail, oldest first. `after` is the last seq already seen. Private parts are the auditor's alone."""
+    """The house's trail, oldest first. `after` is the last seq already seen. Private parts are the auditor's alone.
+
+    A regulator reads the trail of one visit under their case, the reading on record first.
+    """
+    if Role.REGULATOR in call.me.roles:
+        if call.query.consult_id is None:
+            raise NoCase
+        await _inspected(call, call.query.consult_id)
+    async with call.services.db.read() as tx:
+        call.transaction = tx
+        return await _events(call)
+
+
+async def _inspected(call: Call[Any], consult_id: str | None) -> None:
+    async with call.services.db.begin() as tx:
+        if consult_id is None:
+            await regulation.inspecting(tx, CaseScope.AUDIT, call.actor)
+            return
+        consult = await tx.consults.get(consult_id)
+        if consult.institution_id != call.me.institution_id:
+            raise MissingRow("consults")
+        await regulation.use(tx, CaseScope.AUDIT, consult, call.actor)
+
+
+async def _events(call: Call[NoBody]) -> Items[AuditRow]:
     query, house = call.query, call.me.institution_id
     if query.consult_id is not None:
         consult = await call.tx.consults.get(query.consult_id)
@@ -62,6 +89,8 @@ def _row(event: ReadEvent, who: str, whole: bool) -> AuditRow:
 
 async def checkpoint(call: Call[NoBody]) -> CheckpointAnswer:
     """The signed note over everything committed so far."""
+    if Role.REGULATOR in call.me.roles:
+        await _inspected(call, None)
     note = await call.services.checkpoints.sign(call.me.institution_id)
     if note is None:
         raise MissingRow("checkpoints")
@@ -70,6 +99,8 @@ async def checkpoint(call: Call[NoBody]) -> CheckpointAnswer:
 
 async def verify(call: Call[Empty]) -> VerifyAnswer:
     """The independent verifier over the whole database and the media, in a thread. One at a time."""
+    if Role.REGULATOR in call.me.roles:
+        await _inspected(call, None)
     async with _verifying:
         await call.services.checkpoints.sign(call.me.institution_id)
         report = await asyncio.to_thread(verification.verify, call.services.settings)
@@ -90,6 +121,7 @@ ROUTES: Table = (
         policy=staff(_READ, own=Own.HOUSE),
         answer=Items[AuditRow],
         query=AuditQuery,
+        unit=Unit.NONE,
         summary="The trail of the house",
     ),
     Route(

@@ -19,7 +19,8 @@ from consent import desk
 from consent.records import ConsentAction, ConsentRecord
 from consent.standing import shared_with
 from huizhen import masks
-from huizhen.api import consent_views, render
+from huizhen.api import asking_views, consent_views, render
+from huizhen.api.names import who
 from huizhen.api.own import still_invited
 from huizhen.api.shapes.base import Label
 from huizhen.api.shapes.consult import (
@@ -40,6 +41,8 @@ from huizhen.api.shapes.consult import (
 from huizhen.api.shapes.gates import AttestationView
 from huizhen.store.tables import StoreTransaction
 from signaling.live import Live
+
+__all__ = ["Reader", "consult_detail", "consult_row", "invitation_row", "may_open", "needs", "who"]
 
 PAUSES = (ConsentAction.PAUSED, ConsentAction.RESUMED)  # on the timeline, not among the papers
 _AFTER = (ConsultStatus.IN_PROGRESS, ConsultStatus.CONCLUDING)
@@ -160,6 +163,8 @@ async def consult_detail(
         my_seat=mine.id if mine is not None else None,
         may=sorted(kind.may),
         needs_attestation="CN-07" in kind.gates,
+        termination_advices=[] if foreign else await asking_views.advices(tx, consult, seats),
+        hold_requests=await asking_views.own_requests(tx, consult, reader.actor),
     )
     return detail if chart is None else detail.model_copy(update=await _chart_fields(tx, chart, row))
 
@@ -366,20 +371,3 @@ async def _timeline(tx: StoreTransaction, events: Sequence[ReadEvent], seats: Se
             names[event.actor_id] = await who(tx, event.actor_id)
         rows.append(TimelineRow(t=event.at, code=event.code, who=names[event.actor_id], outcome=event.outcome))
     return rows
-
-
-async def who(tx: StoreTransaction, actor_id: str) -> str:
-    """A name for an actor id; patients masked, "system" and the unknown as they are."""
-    try:
-        return (await tx.staff.get(actor_id)).name
-    except MissingRow:
-        pass
-    try:
-        return masks.name((await tx.patients.get(actor_id)).name)
-    except MissingRow:
-        pass
-    try:
-        seat = await tx.seats.get(actor_id)
-        return seat.display_name if seat.role in CLINICIANS else masks.name(seat.display_name)
-    except MissingRow:
-        return actor_id if actor_id in ("system", "anonymous") else ""

@@ -16,7 +16,7 @@ from audit.events import EventCode
 from audit.transaction import AuditEvent
 from clinic.access import record_denied, record_refusal
 from clinic.actor import Actor
-from clinic.errors import AdmissionRefused, NotPermitted
+from clinic.errors import AdmissionRefused, CaseOver, NoCase, NotPermitted
 from consent.errors import ConsentMissing
 from huizhen import logs
 from huizhen.api.call import DEVICE_COOKIE, STAFF_COOKIE, Call
@@ -33,7 +33,7 @@ from huizhen.services import Services
 
 log = logs.get("http")
 
-_ON_RECORD = (NotPermitted, ConsentMissing, NoGrant, SameHands, StepUpRequired)
+_ON_RECORD = (NotPermitted, ConsentMissing, NoGrant, SameHands, StepUpRequired, NoCase, CaseOver)
 _LOOPBACK = ("127.0.0.1", "::1")
 # Who sends these is a proxy, not a browser on this machine.
 _RELAYED = ("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Forwarded", "Via")

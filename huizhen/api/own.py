@@ -102,6 +102,8 @@ CHECKS: Mapping[Own, Check] = {
     Own.BREAK_GLASS: _of_house("broken_glasses", "glass"),
     Own.ACCESS: _of_house("access_grants", "access"),
     Own.HOLD: _of_house("legal_holds", "hold"),
+    Own.HOLD_REQUEST: _of_house("hold_requests", "request"),
+    Own.CASE: _of_house("regulator_cases", "case"),
     Own.DISPOSAL: _of_house("disposals", "disposal"),
     Own.TEMPLATE: _of_house("consent_templates", "template"),
     Own.DRAFT: _of_house("consent_drafts", "draft"),

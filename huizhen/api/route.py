@@ -49,6 +49,8 @@ class Own(StrEnum):
     SEAT_FILE = "seat_file"  # of the caller's own consult
     ACCESS = "access"
     HOLD = "hold"
+    HOLD_REQUEST = "hold_request"
+    CASE = "case"  # a regulator's case of the own institution
     DISPOSAL = "disposal"
     TEMPLATE = "template"
     DRAFT = "draft"

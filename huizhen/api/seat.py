@@ -9,6 +9,7 @@ from audit.events import EventCode
 from audit.transaction import AuditEvent
 from clinic import visit
 from clinic.consult import Consult, Seat
+from clinic.overlays import rules_for
 from clinic.people import Role
 from clinic.roles import Action
 from consent import asking, companions, desk, due, speech
@@ -78,6 +79,7 @@ async def overview_of(tx: StoreTransaction, caller: SeatCaller) -> SeatOverview:
             status=consult.status,
             starts_at=consult.starts_at,
             ends_at=consult.ends_at,
+            opens_at=consult.starts_at - rules_for(house, tx.now).minutes("HZ-01", "early_minutes"),
             reason=consult.reason if seat.role is Role.PATIENT else None,
         ),
         doctor=DoctorCard(

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from archive.records import AccessGrant, Disposal, LegalHold, RetainedRecord
+from archive.records import AccessGrant, Disposal, HoldRequest, LegalHold, RetainedRecord
 from audit.reader import StoredLeaf
 from audit.transaction import AuditEvent, Query, Repository
 from clinic.absence import Absence
+from clinic.advising import TerminationAdvice
 from clinic.consult import ChatMessage, Consult, FollowUpEvidence, Seat, VisitNote
 from clinic.facts import (
     Attestation,
@@ -29,11 +30,13 @@ from clinic.panel import Case, DecisionNote, Invitation, Opinion
 from clinic.people import Institution, Patient, Staff
 from clinic.places import DoctorBook, Slot, SlotPlace
 from clinic.queueing import WaitingPlace
+from clinic.regulation import RegulatorCase
 from clinic.telling import WaitingMessage
 from clinic.triage import TriageNote
 from clinic.upload import EvidenceFile
 from consent.attesting import ConsentAttestation
 from consent.companions import Companion
+from consent.house_policies import HousePolicy
 from consent.records import ConsentRecord, ConsentRequest, ConsentSettings, ConsentTemplate, TemplateDraft
 from huizhen.auth.rows import DeviceSession, JoinLink, PlaybackView, StaffCredential, StaffSession
 from recording.records import Gap, Recording, Segment, SpokenMark
@@ -101,6 +104,10 @@ TABLES: tuple[Table, ...] = (
     Table("access_grants", AccessGrant, indexes=(("institution_id", "state"), *_CONSULT, ("recording_id",))),
     Table("legal_holds", LegalHold, indexes=(("institution_id",), *_CONSULT)),
     Table("disposals", Disposal, indexes=(("institution_id", "state"),)),
+    Table("hold_requests", HoldRequest, indexes=(("institution_id", "state"), *_CONSULT)),
+    Table("termination_advices", TerminationAdvice, append_only=True, indexes=_CONSULT),
+    Table("regulator_cases", RegulatorCase, indexes=(("institution_id",), ("regulator_id",))),
+    Table("house_policies", HousePolicy, append_only=True, indexes=(("institution_id",),)),
     Table("doctor_books", DoctorBook, evidential=False),
     Table("staff_credentials", StaffCredential, evidential=False),
     Table("staff_sessions", StaffSession, evidential=False, indexes=(("staff_id",),)),
@@ -160,6 +167,10 @@ class StoreTransaction(ABC):
     access_grants: Repository[AccessGrant]
     legal_holds: Repository[LegalHold]
     disposals: Repository[Disposal]
+    hold_requests: Repository[HoldRequest]
+    termination_advices: Repository[TerminationAdvice]
+    regulator_cases: Repository[RegulatorCase]
+    house_policies: Repository[HousePolicy]
     staff_credentials: Repository[StaffCredential]
     staff_sessions: Repository[StaffSession]
     join_links: Repository[JoinLink]

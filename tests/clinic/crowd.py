@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from audit.errors import StaleRow
-from clinic import filings, line, registration, slots, visit, waiting_policy
+from clinic import filings, line, registration, slots, visit
 from clinic.actor import Actor
 from clinic.booking import Booked
 from clinic.consult import ConsultKind
 from clinic.errors import SlotFull
+from clinic.overlays import rules_for
 from clinic.people import Patient, Role, Staff
 from clinic.queueing import line as in_line
 from clinic.queueing import outlook, pace_of
@@ -120,7 +121,7 @@ async def _let_in(world: World, doctor: Staff, run: Run) -> None:
     """The doctor calls whoever is next, tells the others their place, until nobody waits."""
     by = Actor.staff(doctor)
     order = run.admitted.setdefault(doctor.id, [])
-    policy = waiting_policy.current()
+    policy = rules_for(world.home, world.clock())
     while True:
         async with world.db.read() as tx:
             places = await line.of_doctor(tx, doctor.id)

@@ -34,7 +34,7 @@ async def test_a_complete_follow_up_is_admitted(world: World) -> None:
     verdict = judge(known, RULES, world.clock())
     assert verdict.allowed
     assert verdict.codes == ()
-    assert verdict.rules_version == "cn-2022.2"
+    assert verdict.rules_version == "cn-2022.3"
     assert known.evidence[0].id in verdict.evidence_read
 
 

@@ -14,6 +14,7 @@ from clinic.booking import Booked, NewGuest
 from clinic.errors import IllegalMove, InvalidInput, NotPermitted
 from clinic.glass import BrokenGlass, Finding, GlassState
 from clinic.people import Role, Staff
+from clinic.rulebook import in_force
 from tests.support.builders import World
 
 WHY = "急诊抢救需要查看用药史"
@@ -67,7 +68,7 @@ async def test_a_doctor_without_a_seat_looks_for_an_hour_and_the_auditor_reviews
         assert (done.reviewed_by, done.finding) == (reviewer.id, Finding.JUSTIFIED)
         with pytest.raises(IllegalMove):
             await break_glass.review(tx, glass.id, Finding.UNJUSTIFIED, "second thoughts", reviewer)
-    world.clock.advance(seconds=break_glass.OPEN_FOR.total_seconds())
+    world.clock.advance(minutes=in_force(world.clock().date()).value("AC-01", "open_minutes"))
     with pytest.raises(NotPermitted):
         await look(world, booked, other)
 

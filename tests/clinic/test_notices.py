@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clinic import notices, reminders, waiting_policy
+from clinic import notices, reminders
 from clinic.booking import Booked
 from clinic.consult import ConsultStatus
 from clinic.notices import (
@@ -23,10 +23,11 @@ from clinic.notices import (
     pause_after,
 )
 from clinic.reminders import due, horizon, schedule
+from clinic.rulebook import in_force
 from tests.support.builders import World
 from tests.support.clock import START
 
-POLICY = waiting_policy.current()
+POLICY = in_force(START.date())
 
 
 @pytest.mark.parametrize("locale", notices.LOCALES)

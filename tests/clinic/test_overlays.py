@@ -34,8 +34,8 @@ def test_a_value_names_the_layer_it_came_from() -> None:
     rules = layered(RULES, [load_overlay(overlay())], "98", TODAY)
     assert rules.value("CN-07", "window_days") == 60
     assert rules.layer("CN-07", "window_days") == "cn-98.1"
-    assert rules.layer("CN-07", "attestation") == "cn-2022.2"
-    assert rules.version == "cn-2022.2+cn-98.1"
+    assert rules.layer("CN-07", "attestation") == "cn-2022.3"
+    assert rules.version == "cn-2022.3+cn-98.1"
     assert rules.rules["CN-07"].citation == "某省规定"
     assert rules.rules["CN-06"].citation == RULES.rules["CN-06"].citation
     assert RULES.value("CN-07", "window_days") == 90  # merging changes nothing it was given
@@ -69,7 +69,7 @@ def test_a_dated_notice_lies_above_the_province() -> None:
     rules = layered(RULES, found, "98", TODAY)
     assert (rules.value("CN-07", "window_days"), rules.layer("CN-07", "window_days")) == (365, "e.1")
     assert rules.relaxed["CN-05"].version == "e.1"
-    assert rules.version == "cn-2022.2+cn-98.1+e.1"
+    assert rules.version == "cn-2022.3+cn-98.1+e.1"
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ async def test_the_institutions_province_binds_it(world: World) -> None:
         moved = await change_institution(tx, world.home.id, {"province": "99"}, world.system)
     rules = rules_for(moved, world.clock())
     assert rules.value("HZ-03", "required") == 1
-    assert rules.version == "cn-2022.2+cn-99-2026.1"
+    assert rules.version == "cn-2022.3+cn-99-2026.1"
     before = datetime.fromisoformat("2025-12-31T15:59:59+00:00")  # 23:59:59 on 31 December in Shanghai
     assert rules_for(moved, before).value("HZ-03", "required") == 0
 
@@ -235,3 +235,58 @@ def test_a_missing_kind_is_named() -> None:
     del data["kinds"]["advice"]
     with pytest.raises(RulesInvalid, match="advice"):
         load(json.dumps(data))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"layer": "institution"}, "names the institution"),
+        ({"institution": "i1"}, "names the institution"),
+        ({"layer": "institution", "institution": "i1"}, "names no province"),
+        (
+            {"layer": "institution", "institution": "i1", "province": None, "relaxes": ["CN-07"]},
+            "suspends nothing",
+        ),
+        ({"layer": "house"}, "neither province nor institution nor emergency"),
+    ],
+)
+def test_an_institutions_overlay_names_it_and_nothing_else(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(RulesInvalid, match=said):
+        load_overlay(overlay(**changes))
+
+
+def test_an_institution_is_never_looser_and_a_fixed_value_never_moves() -> None:
+    own = {"layer": "institution", "institution": "i1", "province": None}
+    with pytest.raises(RulesInvalid, match="looser"):
+        check([load_overlay(overlay(**own, rules={"CN-07": {"window_days": 91}}))], [RULES])
+    for years in (17, 19):
+        with pytest.raises(RulesInvalid, match="looser"):
+            check([load_overlay(overlay(rules={"AC-02": {"adult_years": years}}))], [RULES])
+    check([load_overlay(overlay(rules={"AC-02": {"adult_years": 18}}))], [RULES])
+
+
+def test_two_houses_may_say_different_things_one_may_not() -> None:
+    first = load_overlay(overlay(id="a", version="a.1", layer="institution", institution="i1", province=None))
+    other = load_overlay(
+        overlay(
+            id="b",
+            version="b.1",
+            layer="institution",
+            institution="i2",
+            province=None,
+            rules={"CN-07": {"window_days": 30}},
+        )
+    )
+    check([first, other], [RULES])
+    same = load_overlay(
+        overlay(
+            id="c",
+            version="c.1",
+            layer="institution",
+            institution="i1",
+            province=None,
+            rules={"CN-07": {"window_days": 30}},
+        )
+    )
+    with pytest.raises(RulesInvalid, match="contradict"):
+        check([first, same], [RULES])

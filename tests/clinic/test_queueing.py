@@ -8,11 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clinic.queueing import Pace, WaitingPlace, arrived, kept, late_of, line, moment_of, outlook, pace_of
-from clinic.rulebook import RulesInvalid
-from clinic.waiting_policy import current, load
+from clinic.rulebook import in_force
 from tests.support.clock import START
 
-POLICY = current()
+POLICY = in_force(START.date())
 ADVANCE = POLICY.minutes("HZ-12", "urgent_advance_minutes")
 SLOW = Pace(10.0, 20.0, 9)
 
@@ -170,9 +169,3 @@ def test_lateness_is_said_from_a_limit_on() -> None:
     assert late_of(waiting, at(6.9), POLICY) == 0
     assert late_of(waiting, at(7), POLICY) == 5
     assert late_of([replace(waiting[0], present=False)], at(60), POLICY) == 0
-
-
-@pytest.mark.parametrize("source", ["", "{}", '{"version": "x", "rules": {}}'])
-def test_a_broken_policy_is_refused(source: str) -> None:
-    with pytest.raises(RulesInvalid):
-        load(source)

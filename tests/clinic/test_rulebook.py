@@ -16,7 +16,7 @@ def source() -> dict[str, Any]:
 
 def test_the_shipped_rules_have_words_and_citations() -> None:
     rules = in_force(date(2026, 3, 2))
-    assert rules.version == "cn-2022.2"
+    assert rules.version == "cn-2022.3"
     assert rules.value("CN-07", "window_days") == 90
     assert all(rule.text and rule.text_en and rule.citation and rule.citation_en for rule in rules.rules.values())
 
@@ -30,7 +30,7 @@ def test_versions_follow_each_other_without_overlap() -> None:
     old, new = source(), source()
     old["effective_to"], new["effective_from"], new["version"] = "2026-12-31", "2027-01-01", "cn-2027.1"
     sets = (load(json.dumps(old)), load(json.dumps(new)))
-    assert choose(sets, date(2026, 12, 31)).version == "cn-2022.2"
+    assert choose(sets, date(2026, 12, 31)).version == "cn-2022.3"
     assert choose(sets, date(2027, 1, 1)).version == "cn-2027.1"
     with pytest.raises(RulesInvalid):
         choose((*sets, rulebook.shipped()[0]), date(2027, 1, 1))

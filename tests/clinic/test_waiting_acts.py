@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from audit.errors import MissingRow
-from clinic import absence, booking, filings, line, reassigning, registration, telling, triage, visit, waiting_policy
+from clinic import absence, booking, filings, line, reassigning, registration, telling, triage, visit
 from clinic.absence import Who
 from clinic.actor import Actor
 from clinic.consult import ConsultStatus, SeatState
@@ -25,11 +25,13 @@ from clinic.errors import (
 )
 from clinic.people import Role, Staff
 from clinic.queueing import line as in_line
+from clinic.rulebook import in_force
 from clinic.triage import NewTriage, Vitals, beyond
 from tests.support.builders import World, staff
+from tests.support.clock import START
 from tests.support.proofs import filing
 
-POLICY = waiting_policy.current()
+POLICY = in_force(START.date())
 
 
 async def second_doctor(world: World, **changes: Any) -> Staff:
@@ -80,10 +82,10 @@ async def test_leaving_and_coming_back_keeps_the_place_until_the_time_is_over(wo
     assert await in_order(world) == [seat.id, second.patient_seat.id]
     async with world.db.begin() as tx:
         await visit.leave(tx, seat.id, Actor.seated(seat))
-        assert await line.still_kept(tx, seat.id)
+        assert await line.still_kept(tx, seat.id, POLICY)
     world.clock.advance(minutes=16)
     async with world.db.read() as tx:
-        assert not await line.still_kept(tx, seat.id)
+        assert not await line.still_kept(tx, seat.id, POLICY)
     late = await world.enter(seat)
     assert late.waiting_since != came.waiting_since
     assert await in_order(world) == [second.patient_seat.id, seat.id]
@@ -97,10 +99,10 @@ async def test_the_line_knows_how_long_visits_take(world: World) -> None:
         assert await line.running(tx, world.doctor.id) == [timedelta(minutes=12)]
     await world.finish(await world.consult(booked.consult.id))
     async with world.db.read() as tx:
-        assert await line.recent_lengths(tx, world.doctor.id) == [timedelta(minutes=12)]
+        assert await line.recent_lengths(tx, world.doctor.id, POLICY) == [timedelta(minutes=12)]
     world.clock.advance(days=31)
     async with world.db.read() as tx:
-        assert await line.recent_lengths(tx, world.doctor.id) == []
+        assert await line.recent_lengths(tx, world.doctor.id, POLICY) == []
 
 
 # ---- triage -----------------------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ async def test_a_real_booking_is_attested_before_the_patient_is_received(house: 
         await doctor.click("[data-act=gates]")
         await expect(doctor.locator("[data-rule='CN-07']")).to_have_attribute("data-state", "passed")
         await expect(doctor.locator("[data-rule='CN-12']")).to_have_attribute("data-state", "failed")
-        await expect(doctor.locator("[data-rule='CN-07']")).to_contain_text("window_days 90 · cn-2022.2")
+        await expect(doctor.locator("[data-rule='CN-07']")).to_contain_text("window_days 90 · cn-2022.3")
         await picture(doctor, "rules-attested-1440")
         await doctor.set_viewport_size({"width": 390, "height": 844})
         await doctor.locator("[data-rule='CN-07']").scroll_into_view_if_needed()

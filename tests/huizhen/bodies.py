@@ -73,6 +73,21 @@ _SAMPLES: dict[str, dict[str, Any]] = {
     "StaffWithdrawal": {"purposes": ["rec_av"], "reason": "来电", "identified": "called_back"},
     "EmergencyBody": {"reason": "昏迷", "tried": "电话未接"},
     "CorrectBody": {"reason": "记错了"},
+    "AskHold": {"reason": "对诊疗有异议"},
+    "AnswerHold": {"grant": False, "reason": "已封存"},
+    "AdviseBody": {"reason_code": "emergency", "text": "胸痛加重"},
+    "AskCase": {
+        "number": "卫监17",
+        "authority": "区监督所",
+        "reason": "投诉核查，调取资料",
+        "scope": ["chart"],
+        "since": "2026-03-01",
+        "until": "2026-03-31",
+        "ends_at": "2026-03-20T09:00:00Z",
+    },
+    "DecideCase": {"permit": False, "reason": "与函件不符"},
+    "CloseCase": {"reason": "核查结束"},
+    "PoliciesBody": {"values": {"late_joiner": "wait"}, "reason": "院务会决定"},
 }
 
 

@@ -31,7 +31,7 @@ async def test_what_stands_between_a_booking_and_the_reception(world: World) -> 
     assert found["allowed"] is False
     assert found["CN-12"]["codes"] == ["gate.consent_missing"]
     assert found["CN-04"]["state"] == found["CN-07"]["state"] == "passed"
-    assert found["CN-07"]["values"][0] == {"name": "window_days", "value": 90, "layer": "cn-2022.2"}
+    assert found["CN-07"]["values"][0] == {"name": "window_days", "value": 90, "layer": "cn-2022.3"}
     assert found["CN-07"]["citation"]["zh"].startswith("《互联网诊疗管理办法")
     await sign(patient)
     assert (await gates(doctor, booked.consult.id))["allowed"] is True
@@ -193,7 +193,7 @@ async def test_the_province_of_the_house_tightens_its_rules(world: World) -> Non
     assert found["CN-07"]["values"][0] == {"name": "window_days", "value": 60, "layer": "cn-99-2026.1"}
     assert (await admin.put("/api/admin/institution", province=None)).body["province"] is None
     reply = await doctor.get(f"/api/consults/{booked.consult.id}/admission")
-    assert reply.body["rules_version"] == "cn-2022.2"
+    assert reply.body["rules_version"] == "cn-2022.3"
 
 
 async def test_rules_explain_on_the_command_line(world: World) -> None:

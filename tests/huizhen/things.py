@@ -1,12 +1,14 @@
 """One thing of each kind that a path can name, all of the city's hospital."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
-from clinic import break_glass, filings, guardians, slots
+from archive import hold_requests
+from clinic import break_glass, filings, guardians, regulation, slots
 from clinic.actor import Actor
 from clinic.consult import ConsultKind
 from clinic.notices import Channel, NoticeKind
 from clinic.people import Role
+from clinic.regulation import NewCase
 from consent import drafting, templates
 from huizhen.outbox import Addressed
 from tests.huizhen.test_uploads import send
@@ -64,6 +66,21 @@ async def hours(world: World) -> str:
     async with world.db.begin() as tx:
         new = slots.NewSlot(doctor, CARDIOLOGY, ConsultKind.FOLLOW_UP, tx.now + timedelta(days=1), 60, 4)
         return (await slots.open_slot(tx, new, nurse)).id
+
+
+async def asking(world: World, consult_id: str) -> dict[str, str]:
+    """A doctor's request for a hold, and a regulator's open case that covers visits of long ago."""
+    house = world.houses["city"]
+    regulator = Actor.staff(house.staff[Role.REGULATOR])
+    async with world.db.begin() as tx:
+        consult = await tx.consults.get(consult_id)
+        doctor = Actor.staff(await tx.staff.get(consult.doctor_id))
+        request = await hold_requests.ask(tx, doctor, consult_id, "对诊疗有异议")
+        day = date(2001, 1, 1)
+        new = NewCase("卫监17", "区监督所", "投诉核查，调取资料", ("chart",), day, day, tx.now + timedelta(days=9))
+        case = await regulation.ask(tx, new, regulator)
+        await regulation.decide(tx, case.id, True, "", Actor.staff(house.staff[Role.APPROVER]))
+    return {"request": request.id, "case": case.id}
 
 
 async def notice(world: World, booked: Booked) -> str:

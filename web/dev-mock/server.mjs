@@ -61,7 +61,7 @@ function overview() {
   return {
     seat: { id: me, role: state.role, display_name: state.role === "patient" ? "张*明" : "张小红", state: state.seat, relation: null },
     patient: { masked_name: "张*明" },
-    consult: { id: "c".repeat(32), kind: "follow_up", status: state.status, starts_at: iso(600_000), ends_at: iso(2_400_000), reason: "高血压复诊" },
+    consult: { id: "c".repeat(32), kind: "follow_up", status: state.status, starts_at: iso(600_000), ends_at: iso(2_400_000), opens_at: iso(-3_000_000), reason: "高血压复诊" },
     doctor: {
       name: "李卫国", name_en: "Li Weiguo", title: "主任医师", licence_number: "110420000012345", department: "03",
       department_label: { zh: "内科", en: "Internal medicine" },

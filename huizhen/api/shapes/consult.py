@@ -9,6 +9,7 @@ from clinic.panel import Adoption, InvitationState
 from clinic.people import Role
 from consent.records import ConsentAction, Purpose
 from consent.standing import Standing
+from huizhen.api.shapes.asking import AdviceView, HoldRequestView
 from huizhen.api.shapes.base import (
     Answer,
     Body,
@@ -229,6 +230,8 @@ class ConsultDetail(ConsultRow):
     whereabouts_told: bool = False
     may: list[str]
     needs_attestation: bool
+    termination_advices: list[AdviceView] = Field(default_factory=list)
+    hold_requests: list[HoldRequestView] = Field(default_factory=list)  # the caller's own
 
 
 class ConsultQuery(Query):

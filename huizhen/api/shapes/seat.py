@@ -10,6 +10,7 @@ from consent.lifecycle import RecordState
 from consent.reconsent import Change
 from consent.records import CapacityBasis, ConsentAction, Purpose
 from consent.standing import Standing
+from huizhen.api.shapes.asking import HoldRequestView
 from huizhen.api.shapes.base import (
     Answer,
     Body,
@@ -56,6 +57,7 @@ class ConsultCard(Answer):
     status: ConsultStatus
     starts_at: Moment
     ends_at: Moment
+    opens_at: Moment  # from when the room lets people in (HZ-01)
     reason: str | None = None
 
 
@@ -298,3 +300,5 @@ class AfterVisit(Answer):
     viewers: list[Viewer]
     institution: InstitutionCard
     recording: RecordingFate
+    may_ask_hold: bool = False
+    hold_requests: list[HoldRequestView] = Field(default_factory=list)  # one's own

@@ -53,7 +53,7 @@ export const routes: RouteRecordRaw[] = [
   },
   {
     path: "/console/archive/:id", name: "recording", component: () => import("./pages/RecordingPage.vue"), props: true,
-    meta: { title: "recording", roles: [...RECORDS, "attending", "inviting", "expert", "chair"] },
+    meta: { title: "recording", roles: [...RECORDS, "regulator", "attending", "inviting", "expert", "chair"] },
   },
   {
     path: "/console/access", name: "access", component: () => import("./pages/AccessPage.vue"),
@@ -66,6 +66,10 @@ export const routes: RouteRecordRaw[] = [
   {
     path: "/console/disposals", name: "disposals", component: () => import("./pages/DisposalsPage.vue"),
     meta: { title: "disposals", icon: "stop", roles: RECORDS, rail: true },
+  },
+  {
+    path: "/console/regulator", name: "regulator", component: () => import("./pages/RegulatorPage.vue"),
+    meta: { title: "regulator", icon: "eye", roles: ["regulator", "approver"], rail: true },
   },
   {
     path: "/console/audit", name: "audit", component: () => import("./pages/AuditPage.vue"),
@@ -86,6 +90,10 @@ export const routes: RouteRecordRaw[] = [
   {
     path: "/console/institution", name: "institution", component: () => import("./pages/InstitutionPage.vue"),
     meta: { title: "institution", icon: "gear", roles: ["admin"], rail: true },
+  },
+  {
+    path: "/console/policies", name: "policies", component: () => import("./pages/PoliciesPage.vue"),
+    meta: { title: "policies", icon: "record", roles: ["admin"], rail: true },
   },
   { path: "/:rest(.*)*", redirect: () => home() },
 ];

@@ -3,6 +3,8 @@ import type {
   ConsultKind, ConsultStatus, Purpose, RecordingState, Role as SeatRole, SeatLink, SeatView, Standing,
 } from "@/shared/protocol";
 
+import type { Advice, HoldRequest } from "./policy-types";
+
 export type Role = SeatRole | "archivist" | "approver" | "regulator" | "auditor" | "admin";
 export interface Items<T> { items: T[] }
 export interface Label { zh: string; en: string }
@@ -95,6 +97,7 @@ export interface ConsultDetail extends ConsultRow {
   decision?: DecisionView | null; timeline: { t: string; code: string; who: string; outcome: string }[];
   fee_cents: number; institution: string; my_seat?: string | null;
   attestation?: AttestationView | null; whereabouts_told: boolean; may: string[]; needs_attestation: boolean;
+  termination_advices: Advice[]; hold_requests: HoldRequest[];
 }
 export interface SeatAdded { seat: string; link: SeatLink }
 

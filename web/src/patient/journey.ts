@@ -8,8 +8,6 @@ export type Screen =
   | "loading" | "open" | "factor" | "problem" | "identity" | "devices" | "consent" | "decide" | "sign" | "refused" | "ready" | "helper" | "live" | "after";
 
 export const STEPS: readonly Screen[] = ["identity", "devices", "consent", "decide", "sign"];
-/** Longer before the time than this, the link is for reading and signing; nobody waits yet. */
-export const EARLY_MS = 60 * 60_000;
 const OVER = new Set(["concluding", "closed", "cancelled", "no_show", "terminated_unsuitable"]);
 
 /** The secret of a link such as /p#AbC..., or null. */
@@ -183,8 +181,10 @@ class Journey {
     return Number.isNaN(starts) ? 0 : starts - (Date.now() + this.skew);
   }
 
+  /** Before the room opens (HZ-01, told by the server) the link is for reading and signing; nobody waits yet. */
   early(): boolean {
-    return this.overview?.consult.status === "scheduled" && this.untilStart() > EARLY_MS;
+    const opens = Date.parse(this.overview?.consult.opens_at ?? "");
+    return this.overview?.consult.status === "scheduled" && !Number.isNaN(opens) && opens > Date.now() + this.skew;
   }
 
   private upcoming(): Screen {

@@ -3,7 +3,7 @@ import type { CallState } from "@/rtc/call";
 import { fromSnapshot } from "@/rtc/room-state";
 import type { Presentation, SeatOverview, SeatView, Snapshot } from "@/shared/protocol";
 import { answered, decided, draft, forget, lay, undecided } from "./draft";
-import { nextScreen, secretOf } from "./journey";
+import { journey, nextScreen, secretOf } from "./journey";
 import { loudness } from "./level";
 import { judge, measureNetwork } from "./network-check";
 import { ReadingTracker } from "./reading";
@@ -13,7 +13,7 @@ import { pieces } from "./speech";
 const overview = (more: Partial<SeatOverview> = {}): SeatOverview => ({
   seat: { id: "s", role: "patient", display_name: "张*明", state: "expected" },
   patient: { masked_name: "张*明" },
-  consult: { id: "c", kind: "follow_up", status: "scheduled", starts_at: "", ends_at: "" },
+  consult: { id: "c", kind: "follow_up", status: "scheduled", starts_at: "", ends_at: "", opens_at: "" },
   doctor: { name: "", name_en: "", title: "", licence_number: null, department: null, department_label: { zh: "", en: "" } },
   institution: { id: "i", name: "", name_en: "", phone: "" },
   fee_cents: 0, identity_confirmed: true, device_checked: true, consent: { complete: true, standing: {} }, csrf: "", server_time: "", ...more,
@@ -26,6 +26,12 @@ describe("the way", () => {
     expect(nextScreen(overview({ consent: { complete: false, standing: { treat: "undecided" } } }))).toBe("consent");
     expect(nextScreen(overview({ consent: { complete: false, standing: { treat: "refused" } } }))).toBe("refused");
     expect(nextScreen(overview())).toBe("live");
+  });
+  it("is early until the server says the room opens", () => {
+    const at = (opens_at: string): boolean => { journey.overview = overview({ consult: { ...overview().consult, opens_at } }); return journey.early(); };
+    expect(at(new Date(Date.now() + 60_000).toISOString())).toBe(true);
+    expect(at(new Date(Date.now() - 60_000).toISOString())).toBe(false);
+    expect(at("")).toBe(false);
   });
   it("days before one reads and signs without a camera, and is done", () => {
     const unsigned = { device_checked: false, consent: { complete: false, standing: { treat: "undecided" as const } } };

@@ -40,7 +40,7 @@ export interface DoctorCard {
 export interface SeatOverview {
   seat: { id: string; role: Role; display_name: string; state: SeatState; relation?: string | null };
   patient: { masked_name: string };
-  consult: { id: string; kind: ConsultKind; status: ConsultStatus; starts_at: string; ends_at: string; reason?: string };
+  consult: { id: string; kind: ConsultKind; status: ConsultStatus; starts_at: string; ends_at: string; opens_at: string; reason?: string };
   doctor: DoctorCard;
   institution: InstitutionCard;
   fee_cents: number;
@@ -141,6 +141,8 @@ export interface AfterVisit {
   viewers: { when: string; who_role: string; institution: string; what: string }[];
   institution: InstitutionCard;
   recording: { exists: boolean; state: string | null; kept_until?: string | null; disposed_at?: string | null };
+  may_ask_hold: boolean;
+  hold_requests: { id: string; reason: string; state: "asked" | "granted" | "refused"; asked_at: string; decision_reason: string }[];
 }
 
 export interface SeatLink { url: string; qr_svg: string; expires_at: string; code?: string | null }
