@@ -80,6 +80,7 @@ class EventCode(StrEnum):
     CONSENT_SIGNED = "consent.signed"
     CONSENT_REFUSED = "consent.refused"
     CONSENT_WITHDRAWN = "consent.withdrawn"
+    CONSENT_EXPIRED = "consent.expired"
     CONSENT_ASKED = "consent.asked"
     CONSENT_ASSENTED = "consent.assented"
     CONSENT_WITNESSED = "consent.witnessed"

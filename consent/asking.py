@@ -17,6 +17,7 @@ from consent.standing import Ledger, Standing, overview
 from consent.statements import QUESTIONS
 from consent.templates import LOCALES, key_for, latest
 from consent.transaction import ConsentTransaction
+from consent.validity import in_force
 
 NO = frozenset({Standing.REFUSED, Standing.WITHDRAWN})
 
@@ -35,7 +36,8 @@ async def asked_of(
 ) -> tuple[Purpose, ...]:
     """As `choose`, for one seat and text."""
     available = tuple(question.purpose for question in template.questions)
-    return choose(available, await wanted_of(tx, seat, template.key), overview(records, seat.id), again=again)
+    said = overview(in_force(records, tx.now), seat.id)
+    return choose(available, await wanted_of(tx, seat, template.key), said, again=again)
 
 
 async def wanted_of(tx: ConsentTransaction, seat: Seat, key: str) -> frozenset[Purpose]:
@@ -51,7 +53,7 @@ async def outstanding(tx: ConsentTransaction, consult: Consult, seat: Seat, reco
     key = key_for(consult.kind, seat.role)
     if key is None:
         return {}
-    said = overview(records, seat.id)
+    said = overview(in_force(records, tx.now), seat.id)
     available: set[Purpose] = set()
     for locale in LOCALES:
         for version in await tx.consent_templates.find(institution_id=seat.institution_id, key=key, locale=locale):
@@ -76,7 +78,7 @@ async def ask(
     key = key_for(consult.kind, seat.role)
     if key is None or not consult.media_open:
         raise SeatCannotSign()
-    said = overview(await tx.consent_records.find(consult_id=consult.id), seat.id)
+    said = overview(in_force(await tx.consent_records.find(consult_id=consult.id), tx.now), seat.id)
     wanted = [purpose for purpose in Purpose if purpose in purposes]
     if refused := tuple(purpose.value for purpose in wanted if said.get(purpose) in NO):
         raise AlreadyRefused(refused)

@@ -25,6 +25,7 @@ from consent.signing import Signing
 from consent.standing import Standing, overview
 from consent.templates import Rendered, key_for, latest, render
 from consent.transaction import ConsentTransaction, Sealer
+from consent.validity import in_force
 from consent.withdrawing import correct, notice, withdraw
 from consent.witnessing import standing_witness
 
@@ -179,7 +180,7 @@ async def _current(
     settings = await settings_of(tx, seat.institution_id)
     template = await latest(tx, seat.institution_id, key, checks.one_of("locale", locale, settings.locales))
     records = await records_of(tx, consult.id)
-    decided = overview(records, seat.id)
+    decided = overview(in_force(records, tx.now), seat.id)
     asked = await asked_of(tx, seat, template, records, again=again)
     if not asked:
         raise AlreadyRefused(tuple(purpose.value for purpose, said in decided.items() if said in NO))

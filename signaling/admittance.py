@@ -51,7 +51,7 @@ async def pass_gates(tx: Any, consult: Consult, seat: Seat) -> Sequence[ConsentR
         raise NotPermitted(Action.JOIN_MEDIA.value)
     records: Sequence[ConsentRecord] = await tx.consent_records.find(consult_id=consult.id)
     institution = await tx.institutions.get(consult.institution_id)
-    gate.require(records, consult, seat, institution.recording_basis)
+    gate.require(records, consult, seat, institution.recording_basis, now=tx.now)
     return records
 
 

@@ -199,7 +199,7 @@ async def admit(live: Live, line: Line, seat_id: str, op: str) -> Ack:
                 seat = await _seat_here(tx, consult, seat_id)
                 records = await pass_gates(tx, consult, seat)
                 if live.records(consult.id):
-                    gate.require_decision(records, seat, live.policy)
+                    gate.require_decision(records, seat, live.policy, now=tx.now)
                 await visit.admit(tx, consult.id, seat_id, by, present=seen.at_reception(live, room, seat_id))
         except (AdmissionRefused, ConsentMissing) as refusal:
             await note_refusal(live, room.seats[seat_id], refusal, by)

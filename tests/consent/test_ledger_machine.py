@@ -5,7 +5,6 @@ The machine drives the real use cases and keeps its own, much simpler idea of wh
 """
 
 import asyncio
-from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import date
 from typing import Any, TypeVar
@@ -13,41 +12,37 @@ from uuid import uuid4
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from audit.events import EventCode
 from audit.transaction import AuditEvent
 from clinic import visit
 from clinic.actor import Actor
 from clinic.calendar import age_on
-from clinic.consult import ConsultStatus, Seat, SeatState
+from clinic.consult import Seat, SeatState
 from clinic.errors import ClinicError
 from clinic.people import Role
-from consent import asking, desk, emergency, gate, lifecycle, templates
+from consent import asking, desk, emergency, templates
 from consent.emergency import Emergency
 from consent.errors import (
     AlreadyRefused,
     CapacityInvalid,
     ConsentError,
-    ConsentMissing,
     EmergencyNotOpen,
     NothingToAsk,
     NothingToCorrect,
     NothingToWithdraw,
-    RecordingNotPermitted,
     WordingChanged,
 )
-from consent.gate import OnWithdrawal, RecordingPolicy
-from consent.records import ConsentAction, Purpose, SignerCapacity
+from consent.records import Purpose, SignerCapacity
+from tests.consent.watched import PEOPLE, Watched
 from tests.support.builders import World, signing
 
 T = TypeVar("T")
-PEOPLE = ("patient", "daughter", "interpreter", "doctor")
 who = st.sampled_from(PEOPLE)
-POLICIES = (RecordingPolicy(), RecordingPolicy(OnWithdrawal.STOP))
 
 
-class Ledger(RuleBasedStateMachine):
+class Ledger(Watched, RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
@@ -58,9 +53,6 @@ class Ledger(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.loop.close()
-
-    def run(self, act: Coroutine[Any, Any, T]) -> T:
-        return self.loop.run_until_complete(act)
 
     @initialize(running=st.sampled_from([True, True, True, False]))
     def begin(self, running: bool) -> None:
@@ -322,68 +314,6 @@ class Ledger(RuleBasedStateMachine):
     def rarely(self) -> bool:
         """Endings come late, or every run would be over before it began."""
         return len(self.world.db.events) > 60
-
-    @invariant()
-    def recording_follows_the_ledger(self) -> None:
-        if hasattr(self, "seats"):
-            for policy in POLICIES:
-                self.ask_for_a_recording(policy)
-
-    def ask_for_a_recording(self, policy: RecordingPolicy) -> None:
-        consult = self.run(self.world.consult(self.consult_id))
-        present = [seat for seat in map(self._row, PEOPLE) if seat.state is SeatState.ADMITTED]
-        names = {self.seats[name].id: name for name in PEOPLE}
-        records = self.run(self.world.records(consult))
-        word = {names[seat.id]: self.said.get((names[seat.id], Purpose.REC_AV)) for seat in present}
-        try:
-            made = gate.recording_grant(
-                consult, "r", present, records, policy=policy, now=self.world.clock(), beside=()
-            )
-        except RecordingNotPermitted:
-            everybody = all(said == "yes" for said in word.values())
-            patient = self.said.get(("patient", Purpose.REC_AV)) == "yes"
-            assert not (everybody and patient and word and consult.status is ConsultStatus.IN_PROGRESS)
-            return
-        assert consult.status is ConsultStatus.IN_PROGRESS
-        assert self.said["patient", Purpose.REC_AV] == "yes"
-        assert made.seats == {seat.id for seat in present}
-        for seat_id, name in names.items():
-            if seat_id in made.recorded:
-                assert word[name] == "yes"
-            elif seat_id in made.seats:
-                assert word[name] == "withdrawn"
-                assert name not in ("patient", "doctor")
-                assert policy.other_withdraws is OnWithdrawal.PRIVACY_INTERVAL
-
-    def _row(self, name: str) -> Seat:
-        return self.run(self.world.seat(self.seats[name]))
-
-    @invariant()
-    def every_record_has_one_state_and_none_was_edited(self) -> None:
-        if not hasattr(self, "seats"):
-            return
-        records = self.world.db.rows("consent_records")
-        for record in records:
-            lifecycle.overall(records, record, self.world.clock())
-            known = self.seen.setdefault(record.id, record)
-            assert known == record
-            assert self.world.sealer.holds(record.institution_id, record.digest, record.seal)
-        assert set(self.seen) == {record.id for record in records}
-        assents = [record for record in records if record.action is ConsentAction.ASSENTED]
-        assert all(not record.permitted for record in assents)
-
-    @invariant()
-    def media_follow_the_ledger(self) -> None:
-        if not hasattr(self, "seats"):
-            return
-        consult = self.run(self.world.consult(self.consult_id))
-        records = self.run(self.world.records(consult))
-        try:
-            gate.require(records, consult, self.seats["patient"])
-        except ConsentMissing:
-            assert self.said.get(("patient", Purpose.TREAT)) != "yes"
-        else:
-            assert self.said[("patient", Purpose.TREAT)] == "yes"
 
 
 TestLedger = Ledger.TestCase
