@@ -82,6 +82,7 @@ class EventCode(StrEnum):
     CONSENT_WITHDRAWN = "consent.withdrawn"
     CONSENT_EXPIRED = "consent.expired"
     CONSENT_ASKED = "consent.asked"
+    CONSENT_LANGUAGE_NOTED = "consent.language_noted"
     CONSENT_ASSENTED = "consent.assented"
     CONSENT_WITNESSED = "consent.witnessed"
     CONSENT_EMERGENCY = "consent.emergency"

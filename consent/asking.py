@@ -10,8 +10,10 @@ from clinic.access import authorise
 from clinic.actor import Actor
 from clinic.consult import Consult, Seat
 from clinic.roles import Action
-from consent.choices import settings_of
+from consent.choices import wanted_of
+from consent.due import reopened
 from consent.errors import AlreadyRefused, NothingToAsk, SeatCannotSign
+from consent.reconsent import NO
 from consent.records import ConsentRequest, ConsentTemplate, Purpose
 from consent.standing import Ledger, Standing, overview
 from consent.statements import QUESTIONS
@@ -19,16 +21,23 @@ from consent.templates import LOCALES, key_for, latest
 from consent.transaction import ConsentTransaction
 from consent.validity import in_force
 
-NO = frozenset({Standing.REFUSED, Standing.WITHDRAWN})
-
 
 def choose(
-    available: Sequence[Purpose], wanted: Collection[Purpose], said: Mapping[Purpose, Standing], *, again: bool
+    available: Sequence[Purpose],
+    wanted: Collection[Purpose],
+    said: Mapping[Purpose, Standing],
+    *,
+    again: bool,
+    reopened: Collection[Purpose] = (),
 ) -> tuple[Purpose, ...]:
     """The questions to show, in the text's order. A purpose refused or withdrawn in this consult is not asked again
-    unless the person themself wishes to decide anew (条例 art. 22). Pure.
+    unless the person themself wishes to decide anew, or it is another question now (`reopened`; 条例 art. 22). Pure.
     """
-    return tuple(each for each in available if each in wanted and (again or said.get(each) not in NO))
+
+    def open_to(each: Purpose) -> bool:
+        return again or each in reopened or said.get(each) not in NO
+
+    return tuple(each for each in available if each in wanted and open_to(each))
 
 
 async def asked_of(
@@ -37,15 +46,8 @@ async def asked_of(
     """As `choose`, for one seat and text."""
     available = tuple(question.purpose for question in template.questions)
     said = overview(in_force(records, tx.now), seat.id)
-    return choose(available, await wanted_of(tx, seat, template.key), said, again=again)
-
-
-async def wanted_of(tx: ConsentTransaction, seat: Seat, key: str) -> frozenset[Purpose]:
-    """What the text always asks, what the institution asks for, and what staff asked for in this consult."""
-    settings = await settings_of(tx, seat.institution_id)
-    requests = await tx.consent_requests.find(consult_id=seat.consult_id)
-    asked = {purpose for request in requests if request.seat_id == seat.id for purpose in request.purposes}
-    return frozenset({*QUESTIONS[key], *settings.purposes, *asked})
+    other = frozenset[Purpose]() if again else await reopened(tx, seat, records)
+    return choose(available, await wanted_of(tx, seat, template.key), said, again=again, reopened=other)
 
 
 async def outstanding(tx: ConsentTransaction, consult: Consult, seat: Seat, records: Ledger) -> dict[Purpose, Standing]:

@@ -8,6 +8,7 @@ from consent.records import ConsentRecord, ConsentRequest, ConsentSettings, Cons
 
 if TYPE_CHECKING:
     from consent.companions import Companion
+    from consent.languages import LanguageNote
 
 
 class ConsentTransaction(ClinicTransaction, Protocol):
@@ -17,6 +18,7 @@ class ConsentTransaction(ClinicTransaction, Protocol):
     consent_settings: Repository[ConsentSettings]
     consent_requests: Repository[ConsentRequest]
     companions: "Repository[Companion]"
+    language_notes: "Repository[LanguageNote]"
 
 
 class Sealer(Protocol):

@@ -47,6 +47,7 @@ class Ledger(Watched, RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.said: dict[tuple[str, Purpose], str] = {}  # the model: last word of each person on each purpose
+        self.put: dict[tuple[str, Purpose], str] = {}  # the question as they last answered it
         self.age = 74  # the patient's
         self.wordings = 0
         self.seen: dict[str, Any] = {}
@@ -95,11 +96,15 @@ class Ledger(Watched, RuleBasedStateMachine):
         answers = {"rec_av": record} | ({"treat": treat} if name == "patient" else {})
         self.run(self._signed(name, **answers))
 
-    async def _signed(self, name: str, *, again: bool = True, **answers: bool) -> None:
-        """Whoever may sign does: the patient, or for a child the guardian with the child's assent."""
+    async def _signed(self, name: str, *, again: bool = True, **answers: bool) -> set[Purpose]:
+        """Whoever may sign does: the patient, or for a child the guardian with the child's assent. Returns the purposes
+        put once more after a no, which only another question may be."""
         seat = self.seats[name]
         async with self.world.db.begin() as tx:
             shown = await desk.present(tx, seat.id, "zh", again=again)
+            put = {row.purpose: row.question for row in shown.text.questions}
+            anew = {each for each in put if not again and self.said.get((name, each)) in ("no", "withdrawn")}
+            assert all(self.put[name, each] != put[each] for each in anew)
             given = signing(shown, seat.display_name, None, **answers)
             if shown.guardian_signs:
                 given = replace(
@@ -113,22 +118,25 @@ class Ledger(Watched, RuleBasedStateMachine):
             await desk.sign(tx, self.world.sealer, seat.id, given)
         for purpose, answer in given.decisions.items():
             self.said[name, purpose] = "yes" if answer else "no"
+            self.put[name, purpose] = put[purpose]
+        return anew
 
     @precondition(lambda self: self.open)
     @rule(name=st.sampled_from(PEOPLE[:3]), yes=st.booleans())
     def sign_what_the_page_shows_unasked(self, name: str, yes: bool) -> None:
-        """A page opened without the person's own wish never holds a question they said no to."""
+        """A page opened without the person's own wish never holds the question they said no to."""
         before = {
             purpose for (who_, purpose), said in self.said.items() if who_ == name and said in ("no", "withdrawn")
         }
         if self.state(name) is SeatState.REMOVED:
             return
         kept = {purpose: self.said[name, purpose] for purpose in before}
+        anew: set[Purpose] = set()
         try:
-            self.run(self._signed(name, again=False, rec_av=yes, treat=yes))
+            anew = self.run(self._signed(name, again=False, rec_av=yes, treat=yes))
         except AlreadyRefused:
             assert before
-        assert {purpose: self.said[name, purpose] for purpose in before} == kept
+        assert all(self.said[name, purpose] == kept[purpose] for purpose in before - anew)
 
     @precondition(lambda self: self.open)
     @rule(age=st.sampled_from([5, 8, 13, 17, 18, 70]))
@@ -170,17 +178,21 @@ class Ledger(Watched, RuleBasedStateMachine):
         except (CapacityInvalid, WordingChanged):
             assert len(self.world.db.rows("consent_records")) == before
 
-    async def _publish(self) -> None:
+    async def _publish(self, reworded: Purpose | None = None) -> None:
         self.wordings += 1
         wording = next(row for row in templates.shipped() if (row.key, row.locale) == ("visit.patient", "zh"))
         async with self.world.db.begin() as tx:
-            new = replace(wording, title=f"第{self.wordings}版")
+            questions = tuple(
+                replace(row, question=f"{row.question}（{self.wordings}）") if row.purpose is reworded else row
+                for row in wording.questions
+            )
+            new = replace(wording, title=f"第{self.wordings}版", questions=questions)
             await templates.publish_wording(tx, self.world.home.id, new, self.world.system)
 
     @precondition(lambda self: self.open)
-    @rule()
-    def new_wording(self) -> None:
-        self.run(self._publish())
+    @rule(reworded=st.sampled_from([None, Purpose.TREAT, Purpose.REC_AV]))
+    def new_wording(self, reworded: Purpose | None) -> None:
+        self.run(self._publish(reworded))
 
     @precondition(lambda self: self.open)
     @rule(purpose=st.sampled_from([Purpose.TREAT, Purpose.REC_AV, Purpose.INTIMATE, Purpose.AI_ASSIST]))
