@@ -149,5 +149,5 @@ def _asked(records: Ledger, seat: Seat, purpose: Purpose) -> str | None:
     for row in reversed(records):
         if _under_a_text(row, seat) and purpose in (*row.permitted, *row.refused):
             questions = json.loads(row.evidence)["shown"]["questions"]
-            return next(each["question"] for each in questions if each["purpose"] == purpose.value)
+            return next(str(each["question"]) for each in questions if each["purpose"] == purpose.value)
     return None
