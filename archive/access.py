@@ -178,7 +178,7 @@ async def _owners(tx: ArchiveTransaction, consult: Consult, actor: Actor) -> fro
         owners.discard(actor.id)
     if actor.institution_id != consult.institution_id:  # PIPL art. 23: only as long as the patient shares with it
         records = await tx.consent_records.find(consult_id=consult.id)
-        if actor.institution_id not in shared_with(records):
+        if actor.institution_id not in shared_with(records, tx.now):
             owners.discard(actor.id)
     return frozenset(owners)
 

@@ -299,6 +299,8 @@ async def _erase(tx: ArchiveTransaction, record: RetainedRecord) -> Mapping[str,
             ("consent_records", tx.consent_records),
             ("consent_attestations", tx.consent_attestations),  # a certificate names the signer
             ("companions", tx.companions),
+            ("language_notes", tx.language_notes),
+            ("consent_requests", tx.consent_requests),  # why it was asked is free text
         ),
         EMR: (
             ("visit_notes", tx.visit_notes),

@@ -10,24 +10,34 @@ from clinic.access import authorise
 from clinic.actor import Actor
 from clinic.consult import Consult, Seat
 from clinic.roles import Action
-from consent.choices import settings_of
+from consent.choices import wanted_of
+from consent.due import reopened
 from consent.errors import AlreadyRefused, NothingToAsk, SeatCannotSign
+from consent.reconsent import NO
 from consent.records import ConsentRequest, ConsentTemplate, Purpose
 from consent.standing import Ledger, Standing, overview
 from consent.statements import QUESTIONS
 from consent.templates import LOCALES, key_for, latest
 from consent.transaction import ConsentTransaction
-
-NO = frozenset({Standing.REFUSED, Standing.WITHDRAWN})
+from consent.validity import in_force
 
 
 def choose(
-    available: Sequence[Purpose], wanted: Collection[Purpose], said: Mapping[Purpose, Standing], *, again: bool
+    available: Sequence[Purpose],
+    wanted: Collection[Purpose],
+    said: Mapping[Purpose, Standing],
+    *,
+    again: bool,
+    reopened: Collection[Purpose] = (),
 ) -> tuple[Purpose, ...]:
     """The questions to show, in the text's order. A purpose refused or withdrawn in this consult is not asked again
-    unless the person themself wishes to decide anew (条例 art. 22). Pure.
+    unless the person themself wishes to decide anew, or it is another question now (`reopened`; 条例 art. 22). Pure.
     """
-    return tuple(each for each in available if each in wanted and (again or said.get(each) not in NO))
+
+    def open_to(each: Purpose) -> bool:
+        return again or each in reopened or said.get(each) not in NO
+
+    return tuple(each for each in available if each in wanted and open_to(each))
 
 
 async def asked_of(
@@ -35,15 +45,9 @@ async def asked_of(
 ) -> tuple[Purpose, ...]:
     """As `choose`, for one seat and text."""
     available = tuple(question.purpose for question in template.questions)
-    return choose(available, await wanted_of(tx, seat, template.key), overview(records, seat.id), again=again)
-
-
-async def wanted_of(tx: ConsentTransaction, seat: Seat, key: str) -> frozenset[Purpose]:
-    """What the text always asks, what the institution asks for, and what staff asked for in this consult."""
-    settings = await settings_of(tx, seat.institution_id)
-    requests = await tx.consent_requests.find(consult_id=seat.consult_id)
-    asked = {purpose for request in requests if request.seat_id == seat.id for purpose in request.purposes}
-    return frozenset({*QUESTIONS[key], *settings.purposes, *asked})
+    said = overview(in_force(records, tx.now), seat.id)
+    other = frozenset[Purpose]() if again else await reopened(tx, seat, records)
+    return choose(available, await wanted_of(tx, seat, template.key), said, again=again, reopened=other)
 
 
 async def outstanding(tx: ConsentTransaction, consult: Consult, seat: Seat, records: Ledger) -> dict[Purpose, Standing]:
@@ -51,7 +55,7 @@ async def outstanding(tx: ConsentTransaction, consult: Consult, seat: Seat, reco
     key = key_for(consult.kind, seat.role)
     if key is None:
         return {}
-    said = overview(records, seat.id)
+    said = overview(in_force(records, tx.now), seat.id)
     available: set[Purpose] = set()
     for locale in LOCALES:
         for version in await tx.consent_templates.find(institution_id=seat.institution_id, key=key, locale=locale):
@@ -76,7 +80,7 @@ async def ask(
     key = key_for(consult.kind, seat.role)
     if key is None or not consult.media_open:
         raise SeatCannotSign()
-    said = overview(await tx.consent_records.find(consult_id=consult.id), seat.id)
+    said = overview(in_force(await tx.consent_records.find(consult_id=consult.id), tx.now), seat.id)
     wanted = [purpose for purpose in Purpose if purpose in purposes]
     if refused := tuple(purpose.value for purpose in wanted if said.get(purpose) in NO):
         raise AlreadyRefused(refused)

@@ -9,10 +9,11 @@ from audit.events import EventCode
 from audit.transaction import AuditEvent
 from clinic import checks
 from clinic.actor import Actor
+from clinic.consult import Seat
 from clinic.errors import InvalidInput
 from clinic.roles import Action, Place, require
 from consent.records import ConsentSettings, Purpose
-from consent.statements import OPTIONAL
+from consent.statements import OPTIONAL, QUESTIONS
 from consent.templates import LOCALES
 from consent.transaction import ConsentTransaction
 
@@ -35,6 +36,14 @@ async def settings_of(tx: ConsentTransaction, institution_id: str) -> ConsentSet
         return await tx.consent_settings.get(institution_id)
     except MissingRow:
         return ConsentSettings(institution_id, institution_id, LOCALES, (), "", "", tx.now, "")
+
+
+async def wanted_of(tx: ConsentTransaction, seat: Seat, key: str) -> frozenset[Purpose]:
+    """What the text always asks, what the institution asks for, and what staff asked for in this consult."""
+    settings = await settings_of(tx, seat.institution_id)
+    requests = await tx.consent_requests.find(consult_id=seat.consult_id)
+    asked = {purpose for request in requests if request.seat_id == seat.id for purpose in request.purposes}
+    return frozenset({*QUESTIONS[key], *settings.purposes, *asked})
 
 
 async def change(tx: ConsentTransaction, actor: Actor, choices: Choices) -> ConsentSettings:

@@ -12,19 +12,21 @@ from audit.events import EventCode
 from clinic import checks
 from clinic.calendar import age_on, local_date
 from clinic.consult import Consult, Seat, SeatState
-from clinic.overlays import rules_for
-from clinic.people import Institution, Role
+from clinic.people import Role
 from consent import policy
 from consent import signing as claims
-from consent.asking import NO, asked_of
+from consent.asking import asked_of
 from consent.choices import settings_of
 from consent.errors import AlreadyRefused, NothingToAsk, SeatCannotSign, SignatureInvalid, WordingChanged
 from consent.evidence import Desk, done, event, id_of, record_of, signing_evidence, understood, values
+from consent.filling import partners_of, values_for
+from consent.reconsent import NO
 from consent.records import ConsentAction, ConsentRecord, ConsentTemplate, Purpose, SignerCapacity
 from consent.signing import Signing
 from consent.standing import Standing, overview
 from consent.templates import Rendered, key_for, latest, render
 from consent.transaction import ConsentTransaction, Sealer
+from consent.validity import in_force
 from consent.withdrawing import correct, notice, withdraw
 from consent.witnessing import standing_witness
 
@@ -179,7 +181,7 @@ async def _current(
     settings = await settings_of(tx, seat.institution_id)
     template = await latest(tx, seat.institution_id, key, checks.one_of("locale", locale, settings.locales))
     records = await records_of(tx, consult.id)
-    decided = overview(records, seat.id)
+    decided = overview(in_force(records, tx.now), seat.id)
     asked = await asked_of(tx, seat, template, records, again=again)
     if not asked:
         raise AlreadyRefused(tuple(purpose.value for purpose, said in decided.items() if said in NO))
@@ -247,26 +249,10 @@ async def _desk(
     tx: ConsentTransaction, consult: Consult, seat: Seat, template: ConsentTemplate, asked: Sequence[Purpose]
 ) -> Desk:
     institution = await tx.institutions.get(consult.institution_id)
-    doctor = await tx.staff.get(consult.doctor_id)
     patient = await tx.patients.get(consult.patient_id)
-    settings = await settings_of(tx, seat.institution_id)
-    cases = await tx.cases.find(consult_id=consult.id)
-    partners = [await tx.institutions.get(case.invited_institution_id) for case in cases]
+    partners = await partners_of(tx, consult)
+    filled = await values_for(tx, consult, partners, template.locale)
     today = local_date(tx.now, institution.time_zone)
-    rules = rules_for(institution, tx.now)
-    chinese = template.locale.startswith("zh")
-    filled = {
-        "institution": _name(institution, chinese),
-        "doctor": doctor.name if chinese else (doctor.name_en or doctor.name),
-        "licence": doctor.licence_number or "-",
-        "phone": institution.phone,
-        "fee": _fee(consult.fee_cents, chinese),
-        "retention_years": str(rules.value("CN-14", "process_years")),
-        "record_years": str(rules.value("CN-14", "record_years")),
-        "shared_with": ("、" if chinese else ", ").join(_name(partner, chinese) for partner in partners),
-        "ethics_id": settings.ethics_id,
-        "abroad": settings.abroad,
-    }
     return Desk(
         consult,
         seat,
@@ -278,14 +264,3 @@ async def _desk(
         age_on(patient.birth_date, today) if seat.role is Role.PATIENT else None,
         policy.in_force(today),
     )
-
-
-def _name(institution: Institution, chinese: bool) -> str:
-    return institution.name if chinese else (institution.name_en or institution.name)
-
-
-def _fee(cents: int, chinese: bool) -> str:
-    if cents == 0:
-        return "免费" if chinese else "free of charge"
-    amount = f"{cents // 100}.{cents % 100:02d}"
-    return f"人民币{amount}元" if chinese else f"CNY {amount}"

@@ -13,6 +13,7 @@ from consent.evidence import done, event, id_of, record_of, values
 from consent.records import ConsentAction, ConsentRecord, Purpose, SignerCapacity
 from consent.standing import Standing, overview
 from consent.transaction import ConsentTransaction, Sealer
+from consent.validity import in_force
 from consent.witnessing import rules_for
 
 
@@ -44,7 +45,7 @@ async def approve(
         return before
     await tx.operation(found.operation_id, by.id)
     rules = await rules_for(tx, consult.institution_id)
-    said = overview(await tx.consent_records.find(consult_id=consult.id), seat.id)
+    said = overview(in_force(await tx.consent_records.find(consult_id=consult.id), tx.now), seat.id)
     care = rules.purposes_where("care")
     if any(said.get(purpose, Standing.UNDECIDED) is not Standing.UNDECIDED for purpose in care):
         raise EmergencyNotOpen("decided")

@@ -216,6 +216,12 @@ class GuestRefusedRecording(ConsentMissing):
     code = "consent.guest_refused_recording"
 
 
+class AskAgain(ConsentMissing):
+    """What the consent rests on has changed since (another doctor, institution, course, ...): the page asks again."""
+
+    code = "consent.ask_again"
+
+
 class TranscriptionNotPermitted(ConsentError):
     """The transcription gate said no; `reasons` are codes, `seats` those who have not agreed."""
 

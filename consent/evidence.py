@@ -24,6 +24,7 @@ from consent.records import (
     SignerCapacity,
 )
 from consent.signing import Signing, acts_alone
+from consent.situation import rests_on
 from consent.templates import Rendered, document
 from consent.transaction import ConsentTransaction, Sealer
 
@@ -55,7 +56,7 @@ async def signing_evidence(
     beside = companions.helping(await tx.companions.find(consult_id=desk.consult.id), desk.seat.id)
     return {
         "type": "huizhen.consent",
-        "v": 2,
+        "v": 3,
         "template": {
             "id": desk.template.id,
             "key": desk.template.key,
@@ -68,6 +69,7 @@ async def signing_evidence(
         "decisions": {purpose.value: answer for purpose, answer in signing.decisions.items()},
         "asked_again_by_signer": signing.again,
         "shared_with": desk.shared_with,
+        "rests_on": await rests_on(tx, desk.consult, desk.seat, signing.typed_name),
         "signer": _signer(desk, signing),
         "signature": _signature(signing),
         "reading": _reading(signing),

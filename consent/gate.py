@@ -22,62 +22,63 @@ from consent.errors import (
     TranscriptionNotPermitted,
 )
 from consent.grant import GRANT_SECONDS, RecordingGrant
-from consent.lifecycle import in_force
 from consent.records import Purpose
 from consent.standing import Ledger, Standing, decisive, missing, patient_seats, required_purposes, shared_with
+from consent.validity import in_force
 
 __all__ = ["RECORDING_REASONS", "Effect", "ExamViews", "GuestRefuses", "LateJoiner", "OnWithdrawal", "RecordingPolicy"]
 __all__ += ["ResumeBy", "recording_grant", "require", "withdrawal_effect"]
 
 
-def require(records: Ledger, consult: Consult, seat: Seat, basis: str = "consent") -> None:
-    """Raises ConsentMissing. No media token before this passes.
+def require(records: Ledger, consult: Consult, seat: Seat, basis: str = "consent", *, now: datetime) -> None:
+    """Raises ConsentMissing. No media token before this passes; a yes that has run out at `now` is none.
 
     The patient: TREAT (CN-12), SHARE_PANEL for panels, REC_AV where recording is a legal duty. Staff of another
     institution: the patient's SHARE_PANEL naming it (PIPL art. 23). An observer: the patient's OBSERVE. Other guests
     and own staff: nothing. Raises OfflineVisit when only the recording that is a legal duty was refused.
     """
+    records = in_force(records, now)
     lacking = missing(records, seat, required_purposes(consult.kind, seat.role, basis))
     if lacking == (Purpose.REC_AV,) and decisive(records, seat.id, Purpose.REC_AV)[1] is not None:
         raise OfflineVisit((Purpose.REC_AV.value,))
-    if seat.role is Role.OBSERVER and not patient_permits(records, Purpose.OBSERVE):
+    if seat.role is Role.OBSERVER and not _patient_permits(records, Purpose.OBSERVE):
         lacking = (*lacking, Purpose.OBSERVE)
     foreign = seat.role in CLINICIANS and seat.home_institution_id != consult.institution_id
-    if foreign and seat.home_institution_id not in shared_with(records):
+    if foreign and seat.home_institution_id not in shared_with(records, now):
         lacking = (*lacking, Purpose.SHARE_PANEL)
     if lacking:
         raise ConsentMissing(tuple(purpose.value for purpose in lacking))
 
 
-def patient_permits(records: Ledger, purpose: Purpose) -> bool:
-    """The patient said yes and has not taken it back."""
+def _patient_permits(records: Ledger, purpose: Purpose) -> bool:
+    """The patient said yes and has not taken it back. `records`: those in force."""
     return any(decisive(records, seat_id, purpose)[0] is Standing.PERMITTED for seat_id in patient_seats(records))
 
 
-def require_decision(records: Ledger, seat: Seat, policy: RecordingPolicy) -> None:
+def require_decision(records: Ledger, seat: Seat, policy: RecordingPolicy, *, now: datetime) -> None:
     """At the door of a consult that is being recorded. Staff decide by joining (standing notice).
 
     Raises DecideFirst, GuestRefusedRecording.
     """
     if seat.role in CLINICIANS or seat.role is Role.PATIENT:
         return
-    where, _ = decisive(records, seat.id, Purpose.REC_AV)
+    where, _ = decisive(in_force(records, now), seat.id, Purpose.REC_AV)
     if where is Standing.UNDECIDED and policy.late_joiner is LateJoiner.WAIT:
         raise DecideFirst((Purpose.REC_AV.value,))
     if where in (Standing.REFUSED, Standing.WITHDRAWN) and policy.guest_refuses is GuestRefuses.KEEP_OUT:
         raise GuestRefusedRecording((Purpose.REC_AV.value,))
 
 
-def require_share(records: Ledger, consult: Consult, seat: Seat) -> None:
+def require_share(records: Ledger, consult: Consult, seat: Seat, *, now: datetime) -> None:
     """Showing a screen or a document of the patient's to the room stands on TREAT, and where the sharer is of another
     institution on SHARE_PANEL naming it. Raises ConsentMissing."""
-    require(records, consult, seat)
-    if not patient_permits(records, Purpose.TREAT):
+    require(records, consult, seat, now=now)
+    if not _patient_permits(in_force(records, now), Purpose.TREAT):
         raise ConsentMissing((Purpose.TREAT.value,))
 
 
 def may_transcribe(
-    consult: Consult, present: Sequence[Seat], records: Ledger, *, beside: Sequence[Companion]
+    consult: Consult, present: Sequence[Seat], records: Ledger, *, beside: Sequence[Companion], now: datetime
 ) -> frozenset[str]:
     """Whose voice a transcriber may hear now; everybody present has agreed or nobody is transcribed (voices mix).
 
@@ -86,7 +87,8 @@ def may_transcribe(
     """
     reasons: dict[str, None] = dict.fromkeys([*_room_reasons(consult, present), *_interlude_reasons(records, None)])
     seats: dict[str, None] = {}
-    if not patient_permits(records, Purpose.AI_TRANSCRIBE):
+    records = in_force(records, now)
+    if not _patient_permits(records, Purpose.AI_TRANSCRIBE):
         reasons["rec.transcription_patient"] = None
     for seat in present:
         asked = Purpose.REC_AV if seat.role in CLINICIANS else Purpose.AI_TRANSCRIBE
@@ -114,13 +116,11 @@ def recording_grant(
     `present` holds everybody with a seat, people declared in the room included; `beside`: what helpers at the
     patients' devices have said, oldest first.
     """
-    records = in_force(records, now)
-    reasons: dict[str, None] = {}
+    reasons = dict.fromkeys((*_interlude_reasons(records, policy), *_room_reasons(consult, present)))
+    records = in_force(records, now)  # an open pause or exam view stays open however old it is
     seats: dict[str, None] = {}
     recorded: list[str] = []
     consents: list[str] = []
-    for reason in (*_interlude_reasons(records, policy), *_room_reasons(consult, present)):
-        reasons[reason] = None
     for seat_id in sorted(patient_seats(records) - {seat.id for seat in present}):
         where, _ = decisive(records, seat_id, Purpose.REC_AV)
         if where is not Standing.PERMITTED:  # the patient's word counts while they are out of the room

@@ -5,13 +5,11 @@ exam view opens with the confirmation of the patient (or the guardian) for this 
 (Civil Code art. 1033: explicit consent; domain-rules section 6, INTIMATE). Both outlive a crash: they are rows.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from consent.records import ConsentAction, ConsentRecord, Purpose
-
-Ledger = Sequence[ConsentRecord]  # as in consent.standing: all records of one consult, oldest first
+from consent.validity import Ledger
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,10 @@
 """The life of a record, derived, no row ever edited: active, withdrawn, expired, superseded, entered in error. Pure."""
 
-from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 
-from clinic.calendar import add_months
-from consent import policy
-from consent.records import ConsentAction, ConsentRecord, Purpose, SignerCapacity
-from consent.standing import Ledger
+from consent.records import ConsentAction, ConsentRecord, Purpose
+from consent.validity import Ledger, expired
 
 
 class RecordState(StrEnum):
@@ -23,14 +20,6 @@ _BY: dict[ConsentAction, RecordState] = {
     ConsentAction.WITHDRAWN: RecordState.WITHDRAWN,
     ConsentAction.ENTERED_IN_ERROR: RecordState.ENTERED_IN_ERROR,
 }
-
-
-def expired(record: ConsentRecord, purpose: Purpose, now: datetime) -> bool:
-    """Whether a yes is older than the purpose's months; the standing notice and a no never expire."""
-    if record.capacity is SignerCapacity.STAFF_NOTICE or purpose not in record.permitted:
-        return False
-    rules = policy.in_force(record.recorded_at.date()).purposes[purpose]
-    return now.date() >= add_months(record.recorded_at.date(), rules.months)
 
 
 def state_of(records: Ledger, record: ConsentRecord, purpose: Purpose, now: datetime) -> RecordState:
@@ -55,13 +44,3 @@ def overall(records: Ledger, record: ConsentRecord, now: datetime) -> RecordStat
         return RecordState.ENTERED_IN_ERROR if wrong else RecordState.ACTIVE
     states = [state_of(records, record, purpose, now) for purpose in spoken]
     return RecordState.ACTIVE if RecordState.ACTIVE in states else states[-1]
-
-
-def in_force(records: Ledger, now: datetime) -> Ledger:
-    """The ledger as the gate reads it: yeses that have expired are left out, so that nothing rests on them."""
-    return [
-        replace(record, permitted=tuple(each for each in record.permitted if not expired(record, each, now)))
-        if record.action is ConsentAction.SIGNED
-        else record
-        for record in records
-    ]

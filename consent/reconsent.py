@@ -1,7 +1,8 @@
 """Who has to be asked again, and about what, when something changed since the signing. Pure.
 
 `changes` compares the situation at the signing with the present one; `ask_again` reads the ledger and says who decides
-what anew. A purpose refused in this consult is never among them (条例 art. 22).
+what anew. A purpose refused in this consult is among them only when its question is another one now: the same question
+is not put again (条例 art. 22).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,6 +35,7 @@ class Change(StrEnum):
     TOO_OLD = "too_old"
     OTHER_COURSE = "other_course"
     LANGUAGE = "language"
+    DOCTOR = "doctor"  # another doctor than the one the question names
     CROSS_BORDER = "cross_border"
 
 
@@ -54,16 +56,20 @@ class Situation:
     age: int | None = None
     course: str = ""
     locale: str = "zh"
+    doctor: str = ""
+    naming_doctor: frozenset[Purpose] = frozenset()  # purposes whose question names the doctor
     abroad: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One change. `newcomers`: seats that sign for themselves first; `purposes`: those that are new."""
+    """One change. `newcomers`: seats that sign for themselves first; `purposes`: those it is about, where not all;
+    `reworded`: those whose question is another one than the one that was answered."""
 
     change: Change
     newcomers: tuple[str, ...] = ()
     purposes: frozenset[Purpose] = frozenset()
+    reworded: frozenset[Purpose] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,7 @@ class Ask:
     because: tuple[Change, ...]
 
 
+NO = frozenset({Standing.REFUSED, Standing.WITHDRAWN})
 _ALL = frozenset(Purpose)
 _PATIENT: Mapping[Change, frozenset[Purpose]] = {  # what the patient decides anew; newcomers decide on their own
     Change.PARTICIPANT: frozenset(),
@@ -91,9 +98,10 @@ _PATIENT: Mapping[Change, frozenset[Purpose]] = {  # what the patient decides an
     Change.TOO_OLD: _ALL,
     Change.OTHER_COURSE: _ALL,
     Change.LANGUAGE: _ALL,
+    Change.DOCTOR: _ALL,
     Change.CROSS_BORDER: frozenset({Purpose.XBORDER}),
 }
-_NARROW = frozenset({Change.AI_ON, Change.PURPOSE})  # only the purposes named in the change itself
+_NARROW = frozenset({Change.AI_ON, Change.PURPOSE, Change.DOCTOR})  # only the purposes named in the change itself
 
 
 def changes(before: Situation, now: Situation, policy: Policy) -> tuple[Found, ...]:
@@ -116,6 +124,7 @@ def changes(before: Situation, now: Situation, policy: Policy) -> tuple[Found, .
         Change.TOO_OLD: _if(Change.TOO_OLD, now.on >= add_months(before.on, policy.purposes[Purpose.TREAT].months)),
         Change.OTHER_COURSE: _if(Change.OTHER_COURSE, now.course != before.course),
         Change.LANGUAGE: _if(Change.LANGUAGE, now.locale != before.locale),
+        Change.DOCTOR: _purposes(Change.DOCTOR, before.naming_doctor if now.doctor != before.doctor else frozenset()),
         Change.CROSS_BORDER: _if(Change.CROSS_BORDER, now.abroad - before.abroad),
     }
     return tuple(each for change in Change if (each := found[change]) is not None)
@@ -161,15 +170,13 @@ def ask_again(records: Ledger, patient_seat: str, found: Sequence[Found]) -> tup
 
 
 def _concerns(found: Found, purpose: Purpose, said: Mapping[Purpose, Standing]) -> bool:
-    """A new purpose is asked when it is undecided; an old one when it was permitted; never after a no."""
+    """A new purpose is asked when undecided, an old one when it was permitted; after a no only another question."""
     where = said.get(purpose, Standing.UNDECIDED)
-    if where in (Standing.REFUSED, Standing.WITHDRAWN):
+    if purpose not in _PATIENT[found.change] or (found.change in _NARROW and purpose not in found.purposes):
         return False
-    if found.change in _NARROW:
-        return purpose in found.purposes and purpose in _PATIENT[found.change]
-    if purpose not in _PATIENT[found.change]:
-        return False
-    return where is Standing.PERMITTED or _PATIENT[found.change] != _ALL
+    if where in NO:
+        return purpose in found.reworded
+    return found.change in _NARROW or where is Standing.PERMITTED or _PATIENT[found.change] != _ALL
 
 
 def purposes_of(asks: Iterable[Ask], seat_id: str) -> tuple[Purpose, ...]:

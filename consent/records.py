@@ -87,7 +87,7 @@ class ConsentTemplate:
 
     id: str
     institution_id: str
-    key: str  # "visit.patient", "visit.guest", "panel.patient"
+    key: str  # one of consent.statements.STATEMENTS: "visit.patient", "visit.guest", ...
     version: int
     locale: str  # "zh", "en" or another the institution set
     title: str

@@ -1,13 +1,16 @@
 """Where a person stands on a purpose, folded from the append-only ledger. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from datetime import datetime
 from enum import StrEnum
 
 from clinic.consult import PANELS, ConsultKind, Seat
 from clinic.people import Role
 from consent.records import ConsentAction, ConsentRecord, Purpose
+from consent.validity import Ledger, in_force
 
-Ledger = Sequence[ConsentRecord]  # all records of one consult, oldest first
+__all__ = ["Ledger", "Standing", "decisive", "in_force", "missing", "overview", "patient_seats", "required_purposes"]
+__all__ += ["shared_with", "standing"]
 
 
 class Standing(StrEnum):
@@ -47,8 +50,9 @@ def overview(records: Ledger, seat_id: str) -> dict[Purpose, Standing]:
     return {purpose: where for purpose, where in known.items() if where is not Standing.UNDECIDED}
 
 
-def shared_with(records: Ledger) -> frozenset[str]:
-    """Institutions the patient lets see their data now (PIPL art. 23: each one named)."""
+def shared_with(records: Ledger, now: datetime) -> frozenset[str]:
+    """Institutions the patient lets see their data at a moment (PIPL art. 23: each one named)."""
+    records = in_force(records, now)
     named: set[str] = set()
     for seat_id in {record.seat_id for record in records}:
         where, record = decisive(records, seat_id, Purpose.SHARE_PANEL)

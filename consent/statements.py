@@ -14,11 +14,17 @@ FEWEST_OPTIONS = 2
 STATEMENTS: Mapping[str, tuple[str, ...]] = {  # required statements by tag, domain-rules section 6
     "visit.patient": tuple(_VISIT.split()),
     "panel.patient": (*_VISIT.split(), "sharing", "responsibility"),
+    "advice.patient": (*_VISIT.split(), "no_diagnosis"),
+    "family.patient": (*_VISIT.split(), "agreement"),
+    "diagnosis.patient": (*_VISIT.split(), "sharing", "responsibility", "report"),
     "visit.guest": ("role", "confidentiality", *_RECORDING.split(), "rights", "withdrawal", "choices"),
 }
 QUESTIONS: Mapping[str, tuple[Purpose, ...]] = {  # asked of everybody, in this order, before any other
     "visit.patient": (Purpose.TREAT, Purpose.REC_AV),
     "panel.patient": (Purpose.TREAT, Purpose.SHARE_PANEL, Purpose.REC_AV),
+    "advice.patient": (Purpose.TREAT, Purpose.REC_AV),
+    "family.patient": (Purpose.TREAT, Purpose.REC_AV),
+    "diagnosis.patient": (Purpose.TREAT, Purpose.SHARE_PANEL, Purpose.REC_AV),
     "visit.guest": (Purpose.REC_AV,),
 }
 OPTIONAL: Mapping[str, frozenset[Purpose]] = {  # asked where the institution or the doctor asks for them
@@ -31,6 +37,8 @@ MUST_SAY: Mapping[str, tuple[str, ...]] = {  # a tag is worth nothing without th
     "recording_kept": ("{retention_years}",),
     "rights": ("{phone}",),
     "sharing": ("{shared_with}",),
+    "report": ("{shared_with}",),
+    "agreement": ("{institution}",),
 }
 NAMES: Mapping[Purpose, str] = {  # what a question has to name
     Purpose.SHARE_PANEL: "{shared_with}",

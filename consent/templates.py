@@ -14,9 +14,9 @@ from audit.errors import MissingRow
 from audit.events import EventCode
 from audit.transaction import AuditEvent
 from clinic.actor import Actor
-from clinic.consult import PANELS, ConsultKind
+from clinic.consult import ConsultKind
 from clinic.documents import canonical, digest
-from clinic.people import GUESTS, Role
+from clinic.people import GUESTS, Institution, Role
 from clinic.roles import Action, Place, require
 from consent.errors import NotReady, WordingIncomplete
 from consent.policy import in_force
@@ -54,10 +54,19 @@ class Rendered:
     sha256: str
 
 
+_PATIENTS: Mapping[ConsultKind, str] = {  # each kind of consult promises something else, and says so
+    ConsultKind.FOLLOW_UP: "visit.patient",
+    ConsultKind.ADVICE: "advice.patient",
+    ConsultKind.FAMILY_DOCTOR: "family.patient",
+    ConsultKind.EXPERT_CONSULT: "panel.patient",
+    ConsultKind.REMOTE_DIAGNOSIS: "diagnosis.patient",
+}
+
+
 def key_for(kind: ConsultKind, role: Role) -> str | None:
     """Which text a person signs; None for staff, who acknowledge the standing notice by joining."""
     if role is Role.PATIENT:
-        return "panel.patient" if kind in PANELS else "visit.patient"
+        return _PATIENTS[kind]
     return "visit.guest" if role in GUESTS else None
 
 
@@ -205,6 +214,19 @@ async def publish(tx: ConsentTransaction, institution_id: str, actor: Actor) -> 
         await publish_wording(tx, institution_id, wording, actor) for wording in shipped(institution.recording_basis)
     ]
     return tuple(template for template in published if template is not None)
+
+
+async def lacks(tx: ConsentTransaction, institution: Institution) -> list[Wording]:
+    """Shipped texts the institution uses some of and has no version of: kinds of consult younger than it."""
+    known = {(row.key, row.locale) for row in await tx.consent_templates.find(institution_id=institution.id)}
+    wanted = [row for row in shipped(institution.recording_basis) if (row.key, row.locale) not in known]
+    return wanted if known else []
+
+
+async def publish_missing(tx: ConsentTransaction, institution_id: str, actor: Actor) -> None:
+    """Raises NotPermitted."""
+    for wording in await lacks(tx, await tx.institutions.get(institution_id)):
+        await publish_wording(tx, institution_id, wording, actor)
 
 
 async def publish_wording(

@@ -9,6 +9,7 @@ from consent.records import ConsentRecord, ConsentRequest, ConsentSettings, Cons
 if TYPE_CHECKING:
     from consent.companions import Companion
     from consent.house_policies import HousePolicy
+    from consent.languages import LanguageNote
 
 
 class ConsentTransaction(ClinicTransaction, Protocol):
@@ -19,6 +20,7 @@ class ConsentTransaction(ClinicTransaction, Protocol):
     consent_requests: Repository[ConsentRequest]
     companions: "Repository[Companion]"
     house_policies: "Repository[HousePolicy]"
+    language_notes: "Repository[LanguageNote]"
 
 
 class Sealer(Protocol):

@@ -33,18 +33,18 @@ async def explained(
     """The verdict for the patient at `now`. Without `live` nobody is seen on camera and no doctor is elsewhere."""
     house = await tx.institutions.get(consult.institution_id)
     rules = rules_for(house, now)
-    present = await _present(tx, consult, live)
+    present = await _present(tx, consult, now, live)
     return Explanation(rules, judge(await facts_of(tx, consult, present, rules), rules, now, stage))
 
 
-async def _present(tx: StoreTransaction, consult: Consult, live: Live | None) -> Present:
+async def _present(tx: StoreTransaction, consult: Consult, now: datetime, live: Live | None) -> Present:
     house = await tx.institutions.get(consult.institution_id)
     seats = await tx.seats.find(consult_id=consult.id, role=Role.PATIENT)
     records = await desk.records_of(tx, consult.id)
     consented = bool(seats)
     for seat in seats:
         try:
-            gate.require(records, consult, seat, house.recording_basis)
+            gate.require(records, consult, seat, house.recording_basis, now=now)
         except ConsentMissing:
             consented = False
     room = live.rooms.get(consult.id) if live is not None else None

@@ -12,6 +12,16 @@ from huizhen.settings import Settings
 from huizhen.store.tables import StoreTransaction
 
 
+async def complete_wording(db: Database[StoreTransaction]) -> int:
+    """At start: what an update brought texts for and an institution has none of is published, or nobody could sign."""
+    async with db.read() as tx:
+        houses = [house.id for house in await tx.institutions.find() if await templates.lacks(tx, house)]
+    for house_id in houses:
+        async with db.begin() as tx:
+            await templates.publish_missing(tx, house_id, Actor.system(house_id))
+    return len(houses)
+
+
 async def found(
     db: Database[StoreTransaction],
     settings: Settings,

@@ -71,6 +71,7 @@ STATUS: Mapping[str, int] = {
     "not_found": 404,
     "consent.missing": 403,
     "consent.offline_visit": 403,
+    "consent.ask_again": 403,
     "consent.decide_first": 403,
     "consent.guest_refused_recording": 403,
     "consent.decision_incomplete": 422,

@@ -18,7 +18,7 @@ from clinic.actor import Actor
 from clinic.consult import Seat
 from consent.gate import ExamViews, GuestRefuses, LateJoiner, OnWithdrawal, RecordingPolicy, ResumeBy
 from consent.house_policies import PolicyBook
-from huizhen import chores, health, logs
+from huizhen import chores, founding, health, logs
 from huizhen.api import render
 from huizhen.auth.limiter import Attempts, RequestRate
 from huizhen.auth.links import LinkDoor
@@ -91,6 +91,7 @@ class Parts:
         await self.recorder.open()
         await self.recorder.recover()
         await self.services.evidence.sweep(self.database, await chores.institutions(self.database))
+        await founding.complete_wording(self.database)
         await self.edge.start()
         await self.live.start()
         await upkeep.restore(self.live)

@@ -10,9 +10,11 @@ from clinic.consult import Consult, Seat, SeatState
 from clinic.errors import NotPermitted, SeatClosed
 from clinic.people import CLINICIANS, Role
 from clinic.roles import Action, permits
-from consent import gate
-from consent.errors import ConsentMissing, OfflineVisit
-from consent.records import ConsentRecord
+from consent import due, gate
+from consent.errors import AskAgain, ConsentMissing, OfflineVisit
+from consent.reconsent import Change
+from consent.records import ConsentRecord, Purpose
+from consent.standing import required_purposes
 from rtc.negotiation import Source
 from signaling.errors import RoomOver
 
@@ -51,8 +53,28 @@ async def pass_gates(tx: Any, consult: Consult, seat: Seat) -> Sequence[ConsentR
         raise NotPermitted(Action.JOIN_MEDIA.value)
     records: Sequence[ConsentRecord] = await tx.consent_records.find(consult_id=consult.id)
     institution = await tx.institutions.get(consult.institution_id)
-    gate.require(records, consult, seat, institution.recording_basis)
+    gate.require(records, consult, seat, institution.recording_basis, now=tx.now)
     return records
+
+
+async def require_current(tx: Any, consult: Consult, seat: Seat, records: Sequence[ConsentRecord]) -> None:
+    """Before somebody is let in: what the patient's consent rests on is still as it was when they signed (domain-rules
+    section 6, ask again). Asked of the patient, and of an observer the patient has not heard of. `tx` is a
+    ConsentTransaction. Raises AskAgain.
+    """
+    if seat.role is Role.PATIENT:
+        basis = (await tx.institutions.get(consult.institution_id)).recording_basis
+        asks = await due.due(tx, consult, seat, records)
+        needed = required_purposes(consult.kind, seat.role, basis)
+    elif seat.role is Role.OBSERVER:
+        patients = await tx.seats.find(consult_id=consult.id, role=Role.PATIENT)
+        asks = tuple([ask for each in patients for ask in await due.due(tx, consult, each, records)])
+        asks, needed = tuple(ask for ask in asks if Change.OBSERVER in ask.because), (Purpose.OBSERVE,)
+    else:
+        return
+    stale = [purpose for purpose in needed if any(purpose in ask.purposes for ask in asks)]
+    if stale:
+        raise AskAgain(tuple(purpose.value for purpose in stale))
 
 
 async def note_offline(tx: Any, seat_id: str) -> None:

@@ -149,8 +149,10 @@ async def consult_changed(live: Live, consult_id: str) -> None:
         await shut(live, room, str(consult.status))
 
 
-async def end_by_withdrawal(live: Live, consult: Consult, commit: Callable[[], Awaitable[None]]) -> bool:
-    """The patient no longer wants the treatment: media and recording first, then the ledger and the consult."""
+async def end_by_withdrawal(
+    live: Live, consult: Consult, commit: Callable[[], Awaitable[None]], reason: str = "consent_withdrawn"
+) -> bool:
+    """The patient no longer agrees to the treatment: media and recording first, then the ledger and the consult."""
     room = live.rooms.get(consult.id)
     if room is not None:
         room.ended = True
@@ -163,17 +165,17 @@ async def end_by_withdrawal(live: Live, consult: Consult, commit: Callable[[], A
             await consult_changed(live, consult.id)
         raise
     if room is not None:
-        await shut(live, room, "consent_withdrawn")
+        await shut(live, room, reason)
     return committed
 
 
-async def conclude_withdrawn(tx: Any, consult_id: str) -> None:
+async def conclude_withdrawn(tx: Any, consult_id: str, reason: str = "consent_withdrawn") -> None:
     """Inside the withdrawal's transaction: the consult ends with the consent it stood on."""
     consult: Consult = await tx.consults.get(consult_id)
     if not consult.media_open:
         return
     running = consult.status is ConsultStatus.IN_PROGRESS
     to = ConsultStatus.CONCLUDING if running else ConsultStatus.CANCELLED
-    await visit.end(tx, consult, to, Actor.system(consult.institution_id), "consent_withdrawn")
+    await visit.end(tx, consult, to, Actor.system(consult.institution_id), reason)
     if not running:
         await intake.on_consult_over(tx, consult_id)

@@ -177,7 +177,7 @@ async def _withdraw(
             await _stop_writing(live, consult, seat_id, effect)
     if room is not None:
         listening.shut(room)
-    experts = _cut(live, room, effects) if room is not None else []
+    experts = cut_off(live, room, effects, "consent_withdrawn") if room is not None else []
     committed = await live.commit_restriction("withdraw", commit, settled)
     if not committed and Effect.DROP_PERSON in effects:
         await live.stop_recording(consult, "withdrawn")  # the ledger still says yes: nothing may resume on it
@@ -221,7 +221,7 @@ async def _stop_writing(live: Live, consult: Consult, seat_id: str, effect: Effe
         await live.stop_recording(consult, "withdrawn")
 
 
-def _cut(live: Live, room: LiveRoom, effects: frozenset[Effect]) -> list[str]:
+def cut_off(live: Live, room: LiveRoom, effects: frozenset[Effect], reason: str) -> list[str]:
     """People of other institutions, or observers, lose media at once: no legal basis to be here is left to them."""
     home = room.consult.institution_id
     experts = [
@@ -234,9 +234,9 @@ def _cut(live: Live, room: LiveRoom, effects: frozenset[Effect]) -> list[str]:
         )
     ]
     for seat_id in experts:
-        joining.cut(live, room, seat_id, "consent_withdrawn")
-        room.whisper(seat_id, "removed", reason="consent_withdrawn")
-        room.hang_up(seat_id, "consent_withdrawn")
+        joining.cut(live, room, seat_id, reason)
+        room.whisper(seat_id, "removed", reason=reason)
+        room.hang_up(seat_id, reason)
     return experts
 
 

@@ -14,7 +14,7 @@ from clinic.roles import Action, permits
 from consent import desk, gate
 from consent.errors import ConsentMissing
 from signaling import devices, listening, seen, showing, views
-from signaling.admittance import gives_notice, pass_gates
+from signaling.admittance import gives_notice, pass_gates, require_current
 from signaling.errors import OtherDevice, RoomOver, is_coded
 from signaling.live import Live
 from signaling.messages import Join
@@ -198,8 +198,9 @@ async def admit(live: Live, line: Line, seat_id: str, op: str) -> Ack:
                 await authorise(tx, by, Action.ADMIT, consult)
                 seat = await _seat_here(tx, consult, seat_id)
                 records = await pass_gates(tx, consult, seat)
+                await require_current(tx, consult, seat, records)
                 if live.records(consult.id):
-                    gate.require_decision(records, seat, live.policy_of(consult))
+                    gate.require_decision(records, seat, live.policy_of(consult), now=tx.now)
                 await visit.admit(tx, consult.id, seat_id, by, present=seen.at_reception(live, room, seat_id))
         except (AdmissionRefused, ConsentMissing) as refusal:
             await note_refusal(live, room.seats[seat_id], refusal, by)

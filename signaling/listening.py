@@ -81,4 +81,4 @@ def _permitted(live: Live, room: LiveRoom) -> frozenset[str]:
     present = [room.seats[seat_id] for seat_id in room.present]
     if room.consult.id in live.withdrawing or room.asked_pauses or room.veils:
         raise TranscriptionNotPermitted(("rec.transcription_person",))
-    return gate.may_transcribe(room.consult, present, room.records, beside=room.companions)
+    return gate.may_transcribe(room.consult, present, room.records, beside=room.companions, now=live.clock())

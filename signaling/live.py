@@ -122,7 +122,9 @@ class Live:
                 words = await tx.waiting_messages.find(consult_id=consult_id)
             if not consult.media_open:
                 raise RoomOver
-            fresh = LiveRoom(consult, {}, {}, (), RoomLog(secrets.token_hex(8)), deque(chat, maxlen=CHAT_KEPT))
+            now = self.clock()
+            kept = deque(chat, maxlen=CHAT_KEPT)
+            fresh = LiveRoom(consult, {}, {}, RoomLog(secrets.token_hex(8)), kept, reckoned_at=now, heeded_at=now)
             fresh.recording = self.recorder.state(consult_id)
             fresh.words = list(words)[-5:]
             await self.refresh(fresh)
@@ -139,10 +141,14 @@ class Live:
             records = await tx.consent_records.find(consult_id=consult.id)
             companions = await tx.companions.find(consult_id=consult.id)
             spoken = {(m.recording_id, m.seat_id) for m in await tx.spoken_marks.find(consult_id=consult.id)}
-            for institution_id in {seat.home_institution_id for seat in seats.values()} - set(room.institutions):
+            houses = {consult.institution_id, *(seat.home_institution_id for seat in seats.values())}
+            for institution_id in houses - set(room.institutions):
                 institution = await tx.institutions.get(institution_id)
                 room.institutions[institution_id] = institution.short_name or institution.name
-            room.consult, room.seats, room.records = consult, seats, records
+                if institution_id == consult.institution_id:
+                    room.basis = institution.recording_basis
+            room.consult, room.seats = consult, seats
+            room.keep(records, self.clock())
             room.companions, room.spoken = companions, spoken
 
     def sync(self, room: LiveRoom) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from clinic.actor import Actor
 from clinic.consult import ChatMessage, Consult, ConsultStatus, Seat, SeatState
 from clinic.people import Role
+from consent import validity
 from consent.companions import Companion
 from consent.records import ConsentRecord
 from recording.records import Recording
@@ -95,9 +96,14 @@ class LiveRoom:
     consult: Consult
     seats: dict[str, Seat]
     institutions: dict[str, str]
-    records: Sequence[ConsentRecord]
     log: RoomLog
     chat: deque[ChatMessage]
+    reckoned_at: datetime  # the moment the ledger was last read at
+    heeded_at: datetime  # every yes that ran out until then has been acted upon
+    records: Sequence[ConsentRecord] = ()  # the ledger, whole
+    ledger: Sequence[ConsentRecord] = ()  # what of it holds at `reckoned_at`
+    basis: str = "consent"  # the institution's, for recording
+    lapse_at: datetime | None = None  # when the next yes runs out
     recording: Recording | None = None
     recording_reason: str | None = None
     speaker: str | None = None
@@ -125,6 +131,12 @@ class LiveRoom:
     barred: set[str] = field(default_factory=set)  # put out while the commit is being retried; devices for good
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def keep(self, records: Sequence[ConsentRecord], now: datetime) -> None:
+        """The ledger as just read."""
+        self.records, self.reckoned_at = records, now
+        self.ledger = validity.in_force(records, now)
+        self.lapse_at = validity.next_lapse(records, self.heeded_at)
 
     def person(self, participant_id: str) -> Person:
         return self.people.setdefault(participant_id, Person())

@@ -40,7 +40,7 @@ async def offer(live: Live, line: Line, message: MediaOffer) -> Ack:
     room, seat_id = await _inside(live, line)
     sources = {mid: Source(name) for mid, name in message.sources.items()}
     if Source.SCREEN in sources.values():
-        gate.require_share(room.records, room.consult, room.seats[seat_id])
+        gate.require_share(room.records, room.consult, room.seats[seat_id], now=live.clock())
     answer = await live.media.negotiate(_media_of(live, room, seat_id), Offer(message.sdp, sources))
     room.person(seat_id).pool = None
     return {"ok": True, "sdp": answer.sdp}

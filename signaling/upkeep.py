@@ -9,13 +9,15 @@ from clinic.actor import Actor
 from clinic.consult import Consult, ConsultStatus, SeatState
 from clinic.overlays import rules_for
 from clinic.people import Role
-from signaling import closing, joining, waiting
+from signaling import closing, expiring, joining, waiting
 from signaling.live import Live
 
 
 async def tick(live: Live, now: datetime) -> None:
-    """Every second: renew the leases of connections that live, let go of those that do not, end what grace is over."""
+    """Every second: renew the leases of connections that live, let go of those that do not, end what grace is over,
+    act on consents that ran out."""
     waiting.refresh_queues(live, now)
+    await expiring.sweep(live, now)
     for room in list(live.rooms.values()):
         for attendance in room.presence:
             line = room.lines.get(attendance.line_id) if attendance.line_id is not None else None

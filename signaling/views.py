@@ -192,14 +192,14 @@ def publishable(room: LiveRoom, seat_id: str) -> frozenset[Source]:
 
 def _may_share(room: LiveRoom, seat_id: str) -> bool:
     try:
-        gate.require_share(room.records, room.consult, room.seats[seat_id])
+        gate.require_share(room.records, room.consult, room.seats[seat_id], now=room.reckoned_at)
     except ConsentMissing:
         return False
     return True
 
 
 def standing_of(room: LiveRoom, seat_id: str, purpose: Purpose) -> Standing:
-    return standing(room.records, seat_id, purpose)
+    return standing(room.ledger, seat_id, purpose)
 
 
 def standing_view(room: LiveRoom, seat_id: str) -> StandingView:

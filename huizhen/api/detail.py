@@ -78,7 +78,7 @@ async def consult_row(tx: StoreTransaction, consult: Consult, reader: Reader) ->
         department_label=render.department(consult.department),
         reason=consult.reason,
         waiting=[render.waiting_row(seat, reader.now) for seat in seats if seat.state is SeatState.WAITING],
-        consent=render.standings(consult, patient_seat, records) if patient_seat else {},
+        consent=render.standings(consult, patient_seat, records, reader.now) if patient_seat else {},
         consent_last=consent_views.last_of(records, patient_seat),
         evidence_count=len(await tx.follow_up_evidence.find(consult_id=consult.id)),
         recording=await _recording(tx, consult),
@@ -151,7 +151,7 @@ async def consult_detail(
     detail = ConsultDetail(
         **(row.model_dump() | {"patient": PatientDetail(**row.patient.model_dump())}),
         evidence=[],
-        seats=render.seat_views(consult, seats, records, names, reader.live),
+        seats=render.seat_views(consult, seats, records, names, reader.live, now=reader.now),
         consents=[consent_views.record_view(record, foreign) for record in records if record.action not in PAUSES],
         companions=consent_views.companion_views(await tx.companions.find(consult_id=consult.id), foreign),
         admission=await _admission(tx, consult, reader.now),
@@ -183,7 +183,7 @@ async def _chart(
 ) -> access.Chart | None:
     """None: may look, but not at the chart. Another institution's people need the patient's word (PIPL art. 23)."""
     home = reader.staff.institution_id
-    if home != consult.institution_id and home not in shared_with(records):
+    if home != consult.institution_id and home not in shared_with(records, tx.now):
         await _may_look(tx, consult, reader)
         return None
     try:
@@ -197,7 +197,7 @@ async def _chart(
 async def may_open(tx: StoreTransaction, consult: Consult, reader: Reader) -> None:
     """Whether the page of the consult opens for this person, with its chart or without. Raises NotPermitted."""
     home = reader.staff.institution_id
-    if home == consult.institution_id or home in shared_with(await desk.records_of(tx, consult.id)):
+    if home == consult.institution_id or home in shared_with(await desk.records_of(tx, consult.id), tx.now):
         with suppress(NotPermitted, MissingRow):
             await access.chart_access(tx, reader.actor, consult)
             return

@@ -132,7 +132,7 @@ async def _shared(call: Call[NoBody], tx: StoreTransaction, consult_id: str) -> 
     """Another institution's people need the patient's word (PIPL art. 23). Raises NotPermitted."""
     consult = await tx.consults.get(consult_id)
     home = call.me.institution_id
-    if home != consult.institution_id and home not in shared_with(await desk.records_of(tx, consult_id)):
+    if home != consult.institution_id and home not in shared_with(await desk.records_of(tx, consult_id), tx.now):
         raise NotPermitted(Action.SEE_CHART.value)
 
 

@@ -1,7 +1,7 @@
 """What staff do to a consent: ask for more, witness, enter a withdrawal, approve in an emergency, correct."""
 
 from clinic.roles import Action
-from consent import asking, desk, emergency, witnessing
+from consent import asking, desk, emergency, languages, witnessing
 from consent.emergency import Emergency
 from consent.records import ConsentRecord, SignerCapacity
 from consent.witnessing import Sighting
@@ -13,6 +13,8 @@ from huizhen.api.shapes.template import (
     AskedView,
     CorrectBody,
     EmergencyBody,
+    LanguageBody,
+    LanguageView,
     LedgerRecord,
     StaffWithdrawal,
     WitnessBody,
@@ -28,6 +30,16 @@ async def ask(call: Call[AskBody]) -> AskedView:
         row = await asking.ask(tx, seat_id, call.body.purposes, reason=call.body.reason, by=call.actor)
     await consenting.consent_changed(services.live, row.consult_id, seat_id)
     return AskedView(purposes=list(row.purposes))
+
+
+async def note_language(call: Call[LanguageBody]) -> LanguageView:
+    """The person's page asks again, in a language they read."""
+    services, seat_id = call.services, call.path("seat")
+    async with services.db.begin() as tx:
+        await tx.operation(call.op, call.actor.id)
+        row = await languages.note(tx, seat_id, call.body.locale, by=call.actor)
+    await consenting.consent_changed(services.live, row.consult_id, seat_id)
+    return LanguageView(locale=row.locale)
 
 
 async def witness(call: Call[WitnessBody]) -> LedgerRecord:
@@ -95,6 +107,16 @@ ROUTES: Table = (
         answer=AskedView,
         unit=Unit.NONE,
         summary="Ask a person for further purposes",
+    ),
+    Route(
+        method="POST",
+        path=f"{_SEAT}/language",
+        handler=note_language,
+        policy=staff(Action.WITNESS_CONSENT, own=Own.CONSULT_SEAT),
+        body=LanguageBody,
+        answer=LanguageView,
+        unit=Unit.NONE,
+        summary="The person reads another language than the one they signed in",
     ),
     Route(
         method="POST",

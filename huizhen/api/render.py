@@ -10,6 +10,7 @@ from clinic.consult import Consult, Seat, SeatState
 from clinic.people import Institution, Patient, Staff
 from consent.records import ConsentRecord, Purpose
 from consent.standing import Standing, overview, required_purposes, standing
+from consent.validity import in_force
 from huizhen import departments, masks, qr
 from huizhen.api.shapes.base import Label
 from huizhen.api.shapes.consult import DoctorRow, LinkView, PatientRow, WaitingRow
@@ -54,21 +55,28 @@ def asked(consult: Consult, seat: Seat) -> tuple[Purpose, ...]:
     return tuple(dict.fromkeys((*required_purposes(consult.kind, seat.role), Purpose.REC_AV)))
 
 
-def standings(consult: Consult, seat: Seat, records: Sequence[ConsentRecord]) -> dict[Purpose, Standing]:
-    """What this seat is asked about, and whatever else the person decided."""
+def standings(consult: Consult, seat: Seat, records: Sequence[ConsentRecord], now: datetime) -> dict[Purpose, Standing]:
+    """What this seat is asked about, and whatever else the person decided, as it holds at a moment."""
+    records = in_force(records, now)
     return {purpose: standing(records, seat.id, purpose) for purpose in asked(consult, seat)} | overview(
         records, seat.id
     )
 
 
 def seat_views(
-    consult: Consult, seats: Sequence[Seat], records: Sequence[ConsentRecord], names: dict[str, str], live: Live
+    consult: Consult,
+    seats: Sequence[Seat],
+    records: Sequence[ConsentRecord],
+    names: dict[str, str],
+    live: Live,
+    *,
+    now: datetime,
 ) -> list[dict[str, Any]]:
     """SeatView of each seat. Live facts (who publishes, quality) come by the socket; here only who is present."""
     present = {*live.present(consult.id), *live.waiting(consult.id)}
     views = []
     for seat in seats:
-        standing_now = standings(consult, seat, records)
+        standing_now = standings(consult, seat, records, now)
         view = SeatView(
             id=seat.id,
             role=seat.role.value,

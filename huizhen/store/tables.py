@@ -37,6 +37,7 @@ from clinic.upload import EvidenceFile
 from consent.attesting import ConsentAttestation
 from consent.companions import Companion
 from consent.house_policies import HousePolicy
+from consent.languages import LanguageNote
 from consent.records import ConsentRecord, ConsentRequest, ConsentSettings, ConsentTemplate, TemplateDraft
 from huizhen.auth.rows import DeviceSession, JoinLink, PlaybackView, StaffCredential, StaffSession
 from recording.records import Gap, Recording, Segment, SpokenMark
@@ -96,6 +97,7 @@ TABLES: tuple[Table, ...] = (
     Table("consent_requests", ConsentRequest, append_only=True, indexes=_CONSULT),
     Table("consent_attestations", ConsentAttestation, append_only=True, indexes=(*_CONSULT, ("record_id",))),
     Table("companions", Companion, append_only=True, indexes=(*_CONSULT, ("seat_id",))),
+    Table("language_notes", LanguageNote, append_only=True, indexes=_CONSULT),
     Table("spoken_marks", SpokenMark, append_only=True, indexes=(*_CONSULT, ("recording_id",))),
     Table("recordings", Recording, indexes=(*_CONSULT, ("state",))),
     Table("segments", Segment, append_only=True, indexes=(*_CONSULT, ("recording_id",))),
@@ -159,6 +161,7 @@ class StoreTransaction(ABC):
     consent_requests: Repository[ConsentRequest]
     consent_attestations: Repository[ConsentAttestation]
     companions: Repository[Companion]
+    language_notes: Repository[LanguageNote]
     spoken_marks: Repository[SpokenMark]
     recordings: Repository[Recording]
     segments: Repository[Segment]

@@ -25,23 +25,23 @@ async def test_no_media_before_treatment_is_agreed(world: World) -> None:
         if answers:
             await world.sign(seat, **answers)
         with pytest.raises(ConsentMissing) as refused:
-            gate.require(await world.records(booked.consult), booked.consult, seat)
+            gate.require(await world.records(booked.consult), booked.consult, seat, now=world.clock())
         assert refused.value.purposes == ("treat",)
     await world.sign(seat, rec_av=False)
     records = await world.records(booked.consult)
-    gate.require(records, booked.consult, seat)
+    gate.require(records, booked.consult, seat, now=world.clock())
     with pytest.raises(ConsentMissing) as refused:
-        gate.require(records, booked.consult, seat, "legal_duty")
+        gate.require(records, booked.consult, seat, "legal_duty", now=world.clock())
     assert refused.value.purposes == ("rec_av",)
     await world.withdraw(seat, Purpose.TREAT)
     with pytest.raises(ConsentMissing):
-        gate.require(await world.records(booked.consult), booked.consult, seat)
+        gate.require(await world.records(booked.consult), booked.consult, seat, now=world.clock())
 
 
 async def test_own_staff_and_guests_need_nothing(world: World) -> None:
     booked = await world.book()
-    gate.require([], booked.consult, booked.doctor_seat)
-    gate.require([], booked.consult, await world.guest(booked.consult))
+    gate.require([], booked.consult, booked.doctor_seat, now=world.clock())
+    gate.require([], booked.consult, await world.guest(booked.consult), now=world.clock())
 
 
 async def test_experts_come_in_only_while_the_patient_shares_with_their_house(world: World) -> None:
@@ -51,18 +51,18 @@ async def test_experts_come_in_only_while_the_patient_shares_with_their_house(wo
     await world.sign(booked.patient_seat, share_panel=False)
     for seat in (expert, booked.patient_seat):
         with pytest.raises(ConsentMissing) as refused:
-            gate.require(await world.records(booked.consult), booked.consult, seat)
+            gate.require(await world.records(booked.consult), booked.consult, seat, now=world.clock())
         assert refused.value.purposes == ("share_panel",)
     await world.sign(booked.patient_seat)
     records = await world.records(booked.consult)
-    gate.require(records, booked.consult, expert)
-    gate.require(records, booked.consult, booked.patient_seat)
-    assert shared_with(records) == {world.partner.id}
+    gate.require(records, booked.consult, expert, now=world.clock())
+    gate.require(records, booked.consult, booked.patient_seat, now=world.clock())
+    assert shared_with(records, world.clock()) == {world.partner.id}
     with pytest.raises(ConsentMissing):
-        gate.require(records, booked.consult, replace(expert, home_institution_id="a third house"))
+        gate.require(records, booked.consult, replace(expert, home_institution_id="a third house"), now=world.clock())
     await world.withdraw(booked.patient_seat, Purpose.SHARE_PANEL)
     with pytest.raises(ConsentMissing):
-        gate.require(await world.records(booked.consult), booked.consult, expert)
+        gate.require(await world.records(booked.consult), booked.consult, expert, now=world.clock())
 
 
 def test_required_purposes() -> None:

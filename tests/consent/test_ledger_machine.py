@@ -5,7 +5,6 @@ The machine drives the real use cases and keeps its own, much simpler idea of wh
 """
 
 import asyncio
-from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import date
 from typing import Any, TypeVar
@@ -13,54 +12,48 @@ from uuid import uuid4
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from audit.events import EventCode
 from audit.transaction import AuditEvent
 from clinic import visit
 from clinic.actor import Actor
 from clinic.calendar import age_on
-from clinic.consult import ConsultStatus, Seat, SeatState
+from clinic.consult import Seat, SeatState
 from clinic.errors import ClinicError
 from clinic.people import Role
-from consent import asking, desk, emergency, gate, lifecycle, templates
+from consent import asking, desk, emergency, templates
 from consent.emergency import Emergency
 from consent.errors import (
     AlreadyRefused,
     CapacityInvalid,
     ConsentError,
-    ConsentMissing,
     EmergencyNotOpen,
     NothingToAsk,
     NothingToCorrect,
     NothingToWithdraw,
-    RecordingNotPermitted,
     WordingChanged,
 )
-from consent.gate import OnWithdrawal, RecordingPolicy
-from consent.records import ConsentAction, Purpose, SignerCapacity
+from consent.records import Purpose, SignerCapacity
+from tests.consent.watched import PEOPLE, Watched
 from tests.support.builders import World, signing
 
 T = TypeVar("T")
-PEOPLE = ("patient", "daughter", "interpreter", "doctor")
 who = st.sampled_from(PEOPLE)
-POLICIES = (RecordingPolicy(), RecordingPolicy(OnWithdrawal.STOP))
 
 
-class Ledger(RuleBasedStateMachine):
+class Ledger(Watched, RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.said: dict[tuple[str, Purpose], str] = {}  # the model: last word of each person on each purpose
+        self.put: dict[tuple[str, Purpose], str] = {}  # the question as they last answered it
         self.age = 74  # the patient's
         self.wordings = 0
         self.seen: dict[str, Any] = {}
 
     def teardown(self) -> None:
         self.loop.close()
-
-    def run(self, act: Coroutine[Any, Any, T]) -> T:
-        return self.loop.run_until_complete(act)
 
     @initialize(running=st.sampled_from([True, True, True, False]))
     def begin(self, running: bool) -> None:
@@ -103,11 +96,15 @@ class Ledger(RuleBasedStateMachine):
         answers = {"rec_av": record} | ({"treat": treat} if name == "patient" else {})
         self.run(self._signed(name, **answers))
 
-    async def _signed(self, name: str, *, again: bool = True, **answers: bool) -> None:
-        """Whoever may sign does: the patient, or for a child the guardian with the child's assent."""
+    async def _signed(self, name: str, *, again: bool = True, **answers: bool) -> set[Purpose]:
+        """Whoever may sign does: the patient, or for a child the guardian with the child's assent. Returns the purposes
+        put once more after a no, which only another question may be."""
         seat = self.seats[name]
         async with self.world.db.begin() as tx:
             shown = await desk.present(tx, seat.id, "zh", again=again)
+            put = {row.purpose: row.question for row in shown.text.questions}
+            anew = {each for each in put if not again and self.said.get((name, each)) in ("no", "withdrawn")}
+            assert all(self.put[name, each] != put[each] for each in anew)
             given = signing(shown, seat.display_name, None, **answers)
             if shown.guardian_signs:
                 given = replace(
@@ -121,22 +118,25 @@ class Ledger(RuleBasedStateMachine):
             await desk.sign(tx, self.world.sealer, seat.id, given)
         for purpose, answer in given.decisions.items():
             self.said[name, purpose] = "yes" if answer else "no"
+            self.put[name, purpose] = put[purpose]
+        return anew
 
     @precondition(lambda self: self.open)
     @rule(name=st.sampled_from(PEOPLE[:3]), yes=st.booleans())
     def sign_what_the_page_shows_unasked(self, name: str, yes: bool) -> None:
-        """A page opened without the person's own wish never holds a question they said no to."""
+        """A page opened without the person's own wish never holds the question they said no to."""
         before = {
             purpose for (who_, purpose), said in self.said.items() if who_ == name and said in ("no", "withdrawn")
         }
         if self.state(name) is SeatState.REMOVED:
             return
         kept = {purpose: self.said[name, purpose] for purpose in before}
+        anew: set[Purpose] = set()
         try:
-            self.run(self._signed(name, again=False, rec_av=yes, treat=yes))
+            anew = self.run(self._signed(name, again=False, rec_av=yes, treat=yes))
         except AlreadyRefused:
             assert before
-        assert {purpose: self.said[name, purpose] for purpose in before} == kept
+        assert all(self.said[name, purpose] == kept[purpose] for purpose in before - anew)
 
     @precondition(lambda self: self.open)
     @rule(age=st.sampled_from([5, 8, 13, 17, 18, 70]))
@@ -178,17 +178,21 @@ class Ledger(RuleBasedStateMachine):
         except (CapacityInvalid, WordingChanged):
             assert len(self.world.db.rows("consent_records")) == before
 
-    async def _publish(self) -> None:
+    async def _publish(self, reworded: Purpose | None = None) -> None:
         self.wordings += 1
         wording = next(row for row in templates.shipped() if (row.key, row.locale) == ("visit.patient", "zh"))
         async with self.world.db.begin() as tx:
-            new = replace(wording, title=f"第{self.wordings}版")
+            questions = tuple(
+                replace(row, question=f"{row.question}（{self.wordings}）") if row.purpose is reworded else row
+                for row in wording.questions
+            )
+            new = replace(wording, title=f"第{self.wordings}版", questions=questions)
             await templates.publish_wording(tx, self.world.home.id, new, self.world.system)
 
     @precondition(lambda self: self.open)
-    @rule()
-    def new_wording(self) -> None:
-        self.run(self._publish())
+    @rule(reworded=st.sampled_from([None, Purpose.TREAT, Purpose.REC_AV]))
+    def new_wording(self, reworded: Purpose | None) -> None:
+        self.run(self._publish(reworded))
 
     @precondition(lambda self: self.open)
     @rule(purpose=st.sampled_from([Purpose.TREAT, Purpose.REC_AV, Purpose.INTIMATE, Purpose.AI_ASSIST]))
@@ -322,68 +326,6 @@ class Ledger(RuleBasedStateMachine):
     def rarely(self) -> bool:
         """Endings come late, or every run would be over before it began."""
         return len(self.world.db.events) > 60
-
-    @invariant()
-    def recording_follows_the_ledger(self) -> None:
-        if hasattr(self, "seats"):
-            for policy in POLICIES:
-                self.ask_for_a_recording(policy)
-
-    def ask_for_a_recording(self, policy: RecordingPolicy) -> None:
-        consult = self.run(self.world.consult(self.consult_id))
-        present = [seat for seat in map(self._row, PEOPLE) if seat.state is SeatState.ADMITTED]
-        names = {self.seats[name].id: name for name in PEOPLE}
-        records = self.run(self.world.records(consult))
-        word = {names[seat.id]: self.said.get((names[seat.id], Purpose.REC_AV)) for seat in present}
-        try:
-            made = gate.recording_grant(
-                consult, "r", present, records, policy=policy, now=self.world.clock(), beside=()
-            )
-        except RecordingNotPermitted:
-            everybody = all(said == "yes" for said in word.values())
-            patient = self.said.get(("patient", Purpose.REC_AV)) == "yes"
-            assert not (everybody and patient and word and consult.status is ConsultStatus.IN_PROGRESS)
-            return
-        assert consult.status is ConsultStatus.IN_PROGRESS
-        assert self.said["patient", Purpose.REC_AV] == "yes"
-        assert made.seats == {seat.id for seat in present}
-        for seat_id, name in names.items():
-            if seat_id in made.recorded:
-                assert word[name] == "yes"
-            elif seat_id in made.seats:
-                assert word[name] == "withdrawn"
-                assert name not in ("patient", "doctor")
-                assert policy.other_withdraws is OnWithdrawal.PRIVACY_INTERVAL
-
-    def _row(self, name: str) -> Seat:
-        return self.run(self.world.seat(self.seats[name]))
-
-    @invariant()
-    def every_record_has_one_state_and_none_was_edited(self) -> None:
-        if not hasattr(self, "seats"):
-            return
-        records = self.world.db.rows("consent_records")
-        for record in records:
-            lifecycle.overall(records, record, self.world.clock())
-            known = self.seen.setdefault(record.id, record)
-            assert known == record
-            assert self.world.sealer.holds(record.institution_id, record.digest, record.seal)
-        assert set(self.seen) == {record.id for record in records}
-        assents = [record for record in records if record.action is ConsentAction.ASSENTED]
-        assert all(not record.permitted for record in assents)
-
-    @invariant()
-    def media_follow_the_ledger(self) -> None:
-        if not hasattr(self, "seats"):
-            return
-        consult = self.run(self.world.consult(self.consult_id))
-        records = self.run(self.world.records(consult))
-        try:
-            gate.require(records, consult, self.seats["patient"])
-        except ConsentMissing:
-            assert self.said.get(("patient", Purpose.TREAT)) != "yes"
-        else:
-            assert self.said[("patient", Purpose.TREAT)] == "yes"
 
 
 TestLedger = Ledger.TestCase

@@ -11,10 +11,10 @@ import pytest
 
 from clinic.consult import Seat, SeatState
 from clinic.people import Role
-from consent import effects, lifecycle, policy
+from consent import effects, policy, validity
 from consent.effects import DERIVED, Effect, OnWithdrawal, RecordingPolicy
 from consent.errors import PolicyInvalid
-from consent.lifecycle import RecordState, in_force, overall, state_of
+from consent.lifecycle import RecordState, overall, state_of
 from consent.records import ConsentAction, ConsentRecord, Purpose, SignerCapacity
 from consent.standing import Standing, standing
 
@@ -142,8 +142,8 @@ def test_a_yes_runs_out_after_twelve_months_a_no_does_not() -> None:
     assert state_of([signed], signed, Purpose.TREAT, over) is RecordState.EXPIRED
     assert state_of([signed], signed, Purpose.REC_AV, over) is RecordState.ACTIVE
     assert overall([record(3, ConsentAction.SIGNED)], record(3, ConsentAction.SIGNED), over) is RecordState.EXPIRED
-    ledger = in_force([signed, staff], over)
+    ledger = validity.in_force([signed, staff], over)
     assert standing(ledger, "s1", Purpose.TREAT) is Standing.UNDECIDED
     assert standing(ledger, "s1", Purpose.REC_AV) is Standing.REFUSED
     assert standing(ledger, "s2", Purpose.REC_AV) is Standing.PERMITTED
-    assert not lifecycle.expired(signed, Purpose.TEACH, over)
+    assert not validity.expired(signed, Purpose.TEACH, over)

@@ -230,31 +230,31 @@ async def test_the_door_of_a_recorded_consult(room: Room, world: World) -> None:
         RecordingPolicy(late_joiner=LateJoiner.WAIT, guest_refuses=GuestRefuses.KEEP_OUT),
     )
     for seat in (room.doctor, room.patient, room.guest):
-        gate.require_decision(ledger, seat, strict)
-    gate.require_decision(ledger, late, lenient)
+        gate.require_decision(ledger, seat, strict, now=room.world.clock())
+    gate.require_decision(ledger, late, lenient, now=room.world.clock())
     with pytest.raises(DecideFirst):
-        gate.require_decision(ledger, late, strict)
+        gate.require_decision(ledger, late, strict, now=room.world.clock())
     await world.sign(late, rec_av=False)
     ledger = await room.records()
-    gate.require_decision(ledger, late, lenient)
+    gate.require_decision(ledger, late, lenient, now=room.world.clock())
     with pytest.raises(GuestRefusedRecording):
-        gate.require_decision(ledger, late, strict)
+        gate.require_decision(ledger, late, strict, now=room.world.clock())
 
 
 async def test_observers_shares_and_duty(room: Room, world: World) -> None:
     ledger = await room.records()
     observer = replace(room.guest, id="o" * 32, role=Role.OBSERVER)
     with pytest.raises(ConsentMissing) as refused:
-        gate.require(ledger, room.consult, observer)
+        gate.require(ledger, room.consult, observer, now=room.world.clock())
     assert refused.value.purposes == ("observe",)
     agreed = replace(ledger[0], id="x" * 32, permitted=(*ledger[0].permitted, Purpose.OBSERVE))
-    gate.require([*ledger, agreed], room.consult, observer)
-    gate.require_share(ledger, room.consult, room.doctor)
+    gate.require([*ledger, agreed], room.consult, observer, now=room.world.clock())
+    gate.require_share(ledger, room.consult, room.doctor, now=room.world.clock())
     with pytest.raises(ConsentMissing):
-        gate.require_share([], room.consult, room.doctor)
+        gate.require_share([], room.consult, room.doctor, now=room.world.clock())
     await world.sign(room.patient, rec_av=False)
     with pytest.raises(OfflineVisit) as offline:
-        gate.require(await room.records(), room.consult, room.patient, "legal_duty")
+        gate.require(await room.records(), room.consult, room.patient, "legal_duty", now=room.world.clock())
     assert offline.value.purposes == ("rec_av",)
 
 
@@ -262,17 +262,17 @@ async def test_transcription_needs_everybody(room: Room) -> None:
     here = [await room.world.seat(seat) for seat in (room.doctor, room.patient, room.guest)]
     ledger = await room.records()
     with pytest.raises(TranscriptionNotPermitted) as refused:
-        gate.may_transcribe(room.consult, here, ledger, beside=())
+        gate.may_transcribe(room.consult, here, ledger, beside=(), now=room.world.clock())
     assert refused.value.reasons == ("rec.transcription_patient", "rec.transcription_person")
     assert set(refused.value.seats) == {room.patient.id, room.guest.id}
     yes = [
         replace(row, id=f"{number:032d}", permitted=(*row.permitted, Purpose.AI_TRANSCRIBE))
         for number, row in enumerate(ledger)
     ]
-    assert gate.may_transcribe(room.consult, here, yes, beside=()) == {seat.id for seat in here}
+    assert gate.may_transcribe(room.consult, here, yes, beside=(), now=room.world.clock()) == {seat.id for seat in here}
     await room.do(room_acts.answer_exam, room.patient.id, agrees=True)
     with pytest.raises(TranscriptionNotPermitted) as refused:
-        gate.may_transcribe(room.consult, here, [*yes, (await room.records())[-1]], beside=())
+        gate.may_transcribe(room.consult, here, [*yes, (await room.records())[-1]], beside=(), now=room.world.clock())
     assert refused.value.reasons == ("rec.exam_view",)
 
 
@@ -300,11 +300,15 @@ async def test_a_helper_who_can_be_heard_was_never_asked_about_transcription(roo
     by, helper = Actor.seated(room.patient), Declaration(True, "张小红", "女儿")
     await room.do(companions.declare, room.patient.id, helper, by=by)
     beside = await room.world.beside(room.consult)
-    assert gate.may_transcribe(room.consult, here, yes, beside=beside) == {seat.id for seat in here}
+    assert gate.may_transcribe(room.consult, here, yes, beside=beside, now=room.world.clock()) == {
+        seat.id for seat in here
+    }
     heard = replace(helper, in_call=True, permits_recording=True)
     await room.do(companions.declare, room.patient.id, heard, by=by)
     with pytest.raises(TranscriptionNotPermitted) as refused:
-        gate.may_transcribe(room.consult, here, yes, beside=await room.world.beside(room.consult))
+        gate.may_transcribe(
+            room.consult, here, yes, beside=await room.world.beside(room.consult), now=room.world.clock()
+        )
     assert (refused.value.reasons, refused.value.seats) == (("rec.transcription_person",), (room.patient.id,))
 
 

@@ -239,7 +239,7 @@ async def test_an_emergency_is_approved_for_care_only(world: World) -> None:
     assert "1220" in json.loads(record.evidence)["basis"]["en"]
     assert world.db.codes()[-1] == "consent.emergency"
     records = await world.records(booked.consult)
-    gate.require(records, booked.consult, booked.patient_seat)
+    gate.require(records, booked.consult, booked.patient_seat, now=world.clock())
     assert standing(records, booked.patient_seat.id, Purpose.REC_AV) is Standing.UNDECIDED
     with pytest.raises(EmergencyNotOpen):
         await approve(world, booked.consult.id, world.approver2)

@@ -15,6 +15,7 @@ from clinic.people import Role
 from consent import statements, templates
 from consent.errors import NotReady, WordingIncomplete
 from consent.records import Purpose
+from consent.standing import required_purposes
 from tests.support.builders import World, institution
 
 
@@ -65,6 +66,41 @@ def test_a_missing_statement_is_named(key: str) -> None:
     with pytest.raises(WordingIncomplete) as refused:
         templates.parse(json.dumps(data))
     assert refused.value.reasons == (f"statement:{key}",)
+
+
+@pytest.mark.parametrize(
+    ("key", "tag"),
+    [
+        ("advice.patient", "no_diagnosis"),
+        ("family.patient", "agreement"),
+        ("diagnosis.patient", "report"),
+        ("diagnosis.patient", "responsibility"),
+        ("panel.patient", "sharing"),
+    ],
+)
+@pytest.mark.parametrize("locale", templates.LOCALES)
+def test_each_kind_must_say_what_it_is(key: str, tag: str, locale: str) -> None:
+    data = source(f"{key}.{locale}")
+    for section in data["sections"]:
+        section["statements"] = [each for each in section["statements"] if each != tag]
+    with pytest.raises(WordingIncomplete) as refused:
+        templates.parse(json.dumps(data))
+    assert refused.value.reasons == (f"statement:{tag}",)
+
+
+@pytest.mark.parametrize(
+    ("key", "foreign"),
+    [
+        ("advice.patient.zh", ("复诊您", "会诊专家", "为我线上复诊")),
+        ("family.patient.zh", ("第一次看的病", "为我线上复诊")),
+        ("diagnosis.patient.zh", ("会诊",)),
+        ("diagnosis.patient.en", ("consultation",)),
+        ("advice.patient.en", ("the diagnosis and", "follow-up visit with")),
+    ],
+)
+def test_no_words_of_another_kind_are_left_in_a_text(key: str, foreign: tuple[str, ...]) -> None:
+    data = json.dumps(source(key), ensure_ascii=False)
+    assert [words for words in foreign if words in data] == []
 
 
 def test_everything_lacking_is_told_at_once() -> None:
@@ -165,6 +201,22 @@ async def test_publishing_is_idempotent_and_versions_count_up(world: World) -> N
             await templates.latest(tx, world.partner.id, "visit.patient", "zh")
 
 
+async def test_texts_of_younger_kinds_are_published_where_others_are(world: World) -> None:
+    by = world.system
+    async with world.db.begin() as tx:
+        assert await templates.lacks(tx, world.home) == []
+        assert await templates.lacks(tx, world.partner) == []  # uses none of ours
+        made = await registration.create_institution(tx, institution("新院", "New"))
+        by = Actor.system(made.id)
+        old = [row for row in templates.shipped() if row.key in ("visit.patient", "visit.guest", "panel.patient")]
+        for wording in old:
+            await templates.publish_wording(tx, made.id, wording, by)
+        assert len(await templates.lacks(tx, made)) == 6
+        await templates.publish_missing(tx, made.id, by)
+        assert await templates.lacks(tx, made) == []
+        assert (await templates.latest(tx, made.id, "advice.patient", "en")).version == 1
+
+
 async def test_an_institution_by_legal_duty_gets_the_duty_wording(world: World) -> None:
     async with world.db.begin() as tx:
         made = await registration.create_institution(tx, institution("专科", "Duty", recording_basis="legal_duty"))
@@ -197,5 +249,12 @@ def test_a_text_from_before_the_tags_keeps_its_digest() -> None:
 def test_who_signs_what() -> None:
     assert templates.key_for(ConsultKind.FOLLOW_UP, Role.PATIENT) == "visit.patient"
     assert templates.key_for(ConsultKind.EXPERT_CONSULT, Role.PATIENT) == "panel.patient"
+    keys = {templates.key_for(kind, Role.PATIENT) for kind in ConsultKind}
+    assert len(keys) == len(ConsultKind), "each kind has a text of its own"
+    shipped = {(wording.key, wording.locale) for wording in templates.shipped()}
+    assert shipped >= {(key, locale) for key in keys for locale in templates.LOCALES}
+    for kind in ConsultKind:
+        asked = statements.QUESTIONS[str(templates.key_for(kind, Role.PATIENT))]
+        assert set(required_purposes(kind, Role.PATIENT)) <= set(asked)
     assert templates.key_for(ConsultKind.EXPERT_CONSULT, Role.INTERPRETER) == "visit.guest"
     assert templates.key_for(ConsultKind.FOLLOW_UP, Role.ATTENDING) is None

@@ -63,6 +63,7 @@ _SAMPLES: dict[str, dict[str, Any]] = {
     "DraftSeen": {"sha256": "0" * 64},
     "SettingsBody": {"locales": ["zh", "en"], "purposes": []},
     "AskBody": {"purposes": ["teach"]},
+    "LanguageBody": {"locale": "en"},
     "WitnessBody": {
         "capacity": "self",
         "basis": "own",

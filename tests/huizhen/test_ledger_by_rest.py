@@ -192,3 +192,14 @@ async def test_a_doctor_asks_for_more_and_not_after_a_no(world: World) -> None:
     refused = await doctor.post(f"{path}/ask", purposes=["intimate"])
     assert (refused.status, refused.code, refused.body["reasons"]) == (409, "consent.already_refused", ["intimate"])
     assert booked.patient.id in path
+
+
+async def test_staff_note_the_language_a_person_reads_and_the_page_asks_again(world: World) -> None:
+    _booked, browser, path = await _signed(world)
+    nurse = await world.staff("city", Role.NURSE)
+    assert (await browser.get("/api/seat")).body["consent"]["again"] == []
+    assert (await nurse.post(f"{path}/language", locale="fr")).status == 422
+    noted = await nurse.post(f"{path}/language", locale="en")
+    assert noted.body == {"locale": "en"}, noted.body
+    card = (await browser.get("/api/seat")).body["consent"]
+    assert (card["complete"], card["again"]) == (False, ["language"])

@@ -173,6 +173,14 @@ class AskedView(Answer):
     purposes: list[Purpose]
 
 
+class LanguageBody(Body):
+    locale: Line
+
+
+class LanguageView(Answer):
+    locale: str
+
+
 class WitnessBody(Body):
     capacity: Literal["self", "guardian", "proxy", "relative"]
     basis: CapacityBasis
