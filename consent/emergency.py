@@ -1,20 +1,27 @@
 """Nobody can be asked and care cannot wait: the head of the institution approves (Civil Code art. 1220)."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import timedelta
 
 from audit.events import EventCode
 from clinic import checks
 from clinic.access import authorise
 from clinic.actor import Actor
+from clinic.consult import Consult, ConsultStatus, Seat
 from clinic.people import Role
 from clinic.roles import Action
 from consent.errors import EmergencyNotOpen, SeatCannotSign
 from consent.evidence import done, event, id_of, record_of, values
+from consent.policy import Policy
 from consent.records import ConsentAction, ConsentRecord, Purpose, SignerCapacity
-from consent.standing import Standing, overview
+from consent.standing import Ledger, Standing, decisive, overview
 from consent.transaction import ConsentTransaction, Sealer
 from consent.validity import in_force
 from consent.witnessing import rules_for
+
+AHEAD = timedelta(hours=24)  # what begins later can still be asked about
+_OPEN = (ConsultStatus.SCHEDULED, ConsultStatus.WAITING, ConsultStatus.IN_PROGRESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +31,65 @@ class Emergency:
     operation_id: str
     reason: str
     tried: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A consult about which an approval could be given, or whose care rests on one now."""
+
+    consult: Consult
+    permits: tuple[Purpose, ...]
+    approved: ConsentRecord | None
+    same_hands: bool  # the reader takes part in it: somebody else must approve
+
+
+async def openings(tx: ConsentTransaction, *, by: Actor) -> list[Opening]:
+    """Those of the approver's house, the earliest first: nothing said about care yet, or an approval stands."""
+    rules = await rules_for(tx, by.institution_id)
+    care = rules.purposes_where("care")
+    found = []
+    for status in _OPEN:
+        for consult in await tx.consults.find(institution_id=by.institution_id, status=status):
+            if consult.status is ConsultStatus.SCHEDULED and consult.starts_at > tx.now + AHEAD:
+                continue
+            seats = await tx.seats.find(consult_id=consult.id)
+            records = await tx.consent_records.find(consult_id=consult.id)
+            seat = next((each for each in seats if each.role is Role.PATIENT), None)
+            if seat is None or not _open_to(records, seat, care):
+                continue
+            partners = await _partners(tx, consult)
+            found.append(
+                Opening(
+                    consult,
+                    permitted_by(rules, partners),
+                    approval(records, seat),
+                    by.id in {each.person_id for each in seats},
+                )
+            )
+    return sorted(found, key=lambda each: (each.consult.starts_at, each.consult.id))
+
+
+def _open_to(records: Ledger, seat: Seat, care: Collection[Purpose]) -> bool:
+    """Whether the seat's person has decided nothing about care, or an approval decided for them."""
+    return approval(records, seat) is not None or not any(each in care for each in overview(records, seat.id))
+
+
+def approval(records: Ledger, seat: Seat) -> ConsentRecord | None:
+    """The emergency approval that care rests on now; gone as soon as somebody decides. Pure."""
+    where, record = decisive(records, seat.id, Purpose.TREAT)
+    if where is not Standing.PERMITTED or record is None or record.capacity is not SignerCapacity.EMERGENCY:
+        return None
+    return record
+
+
+def permitted_by(rules: Policy, partners: Collection[str]) -> tuple[Purpose, ...]:
+    """What an approval permits: care, and sharing where other institutions take part. Pure."""
+    care = rules.purposes_where("care")
+    return tuple(each for each in Purpose if each in care and (partners or each is not Purpose.SHARE_PANEL))
+
+
+async def _partners(tx: ConsentTransaction, consult: Consult) -> tuple[str, ...]:
+    return tuple(case.invited_institution_id for case in await tx.cases.find(consult_id=consult.id))
 
 
 async def approve(
@@ -51,8 +117,8 @@ async def approve(
         raise EmergencyNotOpen("decided")
     if by.id in {each.person_id for each in seats}:
         raise EmergencyNotOpen("same hands")
-    partners = tuple(case.invited_institution_id for case in await tx.cases.find(consult_id=consult.id))
-    permitted = tuple(each for each in Purpose if each in care and (partners or each is not Purpose.SHARE_PANEL))
+    partners = await _partners(tx, consult)
+    permitted = permitted_by(rules, partners)
     evidence = {
         "type": "huizhen.consent-emergency",
         "v": 1,

@@ -1,24 +1,29 @@
 """What staff do to a consent: ask for more, witness, enter a withdrawal, approve in an emergency, correct."""
 
+import json
+
 from clinic.roles import Action
 from consent import asking, desk, emergency, languages, witnessing
 from consent.emergency import Emergency
 from consent.records import ConsentRecord, SignerCapacity
-from consent.witnessing import Sighting
+from consent.witnessing import Sighting, rules_for
+from huizhen.api import detail, render
 from huizhen.api.call import Call
 from huizhen.api.route import Own, Route, Table, Unit, staff
-from huizhen.api.shapes.base import Accepted
+from huizhen.api.shapes.base import Accepted, Items, Label, NoBody
 from huizhen.api.shapes.template import (
     AskBody,
     AskedView,
     CorrectBody,
     EmergencyBody,
+    EmergencyOpening,
     LanguageBody,
     LanguageView,
     LedgerRecord,
     StaffWithdrawal,
     WitnessBody,
 )
+from huizhen.store.tables import StoreTransaction
 from signaling import consenting
 
 
@@ -79,6 +84,36 @@ async def approve_emergency(call: Call[EmergencyBody]) -> LedgerRecord:
         record = await emergency.approve(tx, services.sealer, call.path("consult"), found, by=call.actor)
     await consenting.consent_changed(services.live, record.consult_id, record.seat_id)
     return _row(record)
+
+
+async def emergencies(call: Call[NoBody]) -> Items[EmergencyOpening]:
+    tx = call.tx
+    house = await tx.institutions.get(call.me.institution_id)
+    rules = await rules_for(tx, house.id)
+    items = []
+    for found in await emergency.openings(tx, by=call.actor):
+        consult, record = found.consult, found.approved
+        items.append(
+            EmergencyOpening(
+                consult_id=consult.id,
+                kind=consult.kind,
+                status=consult.status,
+                starts_at=consult.starts_at,
+                department_label=render.department(consult.department),
+                patient=render.patient_row(await tx.patients.get(consult.patient_id), house, call.now),
+                doctor=await detail.who(tx, consult.doctor_id),
+                permits=list(found.permits),
+                basis=Label(zh=rules.emergency.zh, en=rules.emergency.en),
+                same_hands=found.same_hands,
+                approved_by=await _approver(tx, record) if record else None,
+                approved_at=record.recorded_at if record else None,
+            )
+        )
+    return Items(items=items)
+
+
+async def _approver(tx: StoreTransaction, record: ConsentRecord) -> str:
+    return await detail.who(tx, str(json.loads(record.evidence)["approved_by"]))
 
 
 async def correct(call: Call[CorrectBody]) -> LedgerRecord:
@@ -148,6 +183,14 @@ ROUTES: Table = (
         answer=LedgerRecord,
         unit=Unit.NONE,
         summary="The head of the institution approves care in an emergency",
+    ),
+    Route(
+        method="GET",
+        path="/api/consent-emergencies",
+        handler=emergencies,
+        policy=staff(Action.APPROVE_EMERGENCY, own=Own.HOUSE),
+        answer=Items[EmergencyOpening],
+        summary="Where an emergency approval may be given, or stands",
     ),
     Route(
         method="POST",

@@ -4,44 +4,19 @@ A screenshot of each state goes to test-artifacts/pages/ for people to look at.
 """
 
 import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
-from tests.e2e.house import ARTIFACTS, DESK, PHONE, House, People, button, chromium_path, visitors
+from tests.e2e.house import DESK, PHONE, House, button, chromium_path, words
+from tests.e2e.looking import both_languages, look, opened, patient_looks, problems, tabs_to, to, typed
 from tests.e2e.test_first_consult import recording_of
 
+__all__ = ["both_languages", "house", "look", "opened", "patient_looks", "problems", "tabs_to", "to"]
 pytestmark = pytest.mark.browser
 
-TABLET = {"width": 820, "height": 1180}
-SIZES = {"390": PHONE, "820": TABLET, "1440": DESK}
-RULES = {
-    "resultTypes": ["violations"],
-    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]},
-}
-
-# Text that people can see and that is not code by intent, and the headings they move by.
-READ = """() => {
-  const seen = [];
-  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walk.nextNode()) {
-    const box = walk.currentNode.parentElement;
-    if (!box || box.closest('code, pre, script, style, noscript, textarea')) continue;
-    if (box.checkVisibility({visibilityProperty: true})) seen.push(walk.currentNode.data);
-  }
-  const headings = [...document.querySelectorAll('h1,h2,h3,h4')].filter(h => h.checkVisibility()).map(h => Number(h.tagName[1]));
-  return {text: seen.join('\\n'), headings, wide: document.documentElement.scrollWidth - window.innerWidth, title: document.title};
-}"""
-KEY = re.compile(r"(?<![\w@/.:-])(?:[a-z]+:)?[a-z]+(?:\.[a-zA-Z_]+)+(?![\w./@-])")
-
-# Words that do not fit where they stand: clipped by their own box, or running out of a button.
-CUT = """() => [...document.querySelectorAll('button, a.hz-btn, h1, h2, p, label, legend, dt, dd, figcaption, .hz-tag')]
-  .filter(e => e.checkVisibility() && !e.closest('.hz-hidden, .hz-skip') && getComputedStyle(e).overflow !== 'auto')
-  .filter(e => e.scrollWidth > e.clientWidth + 2 && e.clientWidth > 0 && getComputedStyle(e).display !== 'inline')
-  .map(e => e.tagName + ' ' + e.innerText.slice(0, 40))"""
+WECHAT = "Mozilla/5.0 (Linux; Android 13) AppleWebKit/537.36 Chrome/116 Mobile Safari/537.36 MicroMessenger/8.0.44"
 
 
 @pytest.fixture(scope="module")
@@ -52,71 +27,6 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     house.start()
     yield house
     house.stop()
-
-
-problems: list[str] = []  # of the test that runs now: a page with a fault does not hide the next one's
-
-
-@asynccontextmanager
-async def opened(house: House) -> AsyncIterator[People]:
-    """Pages to look at; every fault `look` found is told at the end."""
-    problems.clear()
-    async with visitors(house) as people:
-        yield people
-    assert problems == [], "\n".join(problems)
-
-
-async def look(page: Page, name: str, sizes: str = "390 820 1440", *, axe: bool = True) -> None:
-    """Check this state of the page at each size (widths named in SIZES) and keep its pictures."""
-    folder = ARTIFACTS / "pages"
-    folder.mkdir(parents=True, exist_ok=True)
-    for width in sizes.split():
-        await page.set_viewport_size(SIZES[width])  # type: ignore[arg-type]
-        await page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-        got = await page.evaluate(READ)
-        where = f"{name} at {width}"
-        if got["wide"] > 0:
-            problems.append(f"{where}: {got['wide']} px wider than the screen")
-        if missing := KEY.findall(got["text"]):
-            problems.append(f"{where}: words missing for {missing}")
-        if got["headings"][:1] != [1] or got["headings"].count(1) != 1:
-            problems.append(f"{where}: headings begin {got['headings'][:4]}")
-        if any(after > before + 1 for before, after in zip(got["headings"], got["headings"][1:], strict=False)):
-            problems.append(f"{where}: a heading level is skipped: {got['headings']}")
-        if cut := await page.evaluate(CUT):
-            problems.append(f"{where}: cut words {cut}")
-        await page.screenshot(path=str(folder / f"{name}-{width}.png"))
-        if axe:
-            found = await Axe().run(page, options=RULES)
-            problems.extend(
-                f"{where}: {one['id']} {node['html'][:160]} {node['failureSummary'][:200]}"
-                for one in found.response["violations"]
-                for node in one["nodes"]
-            )
-
-
-async def both_languages(page: Page, name: str, sizes: str = "390 820 1440") -> None:
-    """As `look`, in Chinese and then in English; the page stays where it is."""
-    await look(page, f"{name}-zh", sizes)
-    await page.get_by_role("button", name="English").first.click()
-    await look(page, f"{name}-en", sizes, axe=False)
-    await page.get_by_role("button", name="中文").first.click()
-
-
-async def tabs_to(page: Page, selector: str, most: int = 60) -> None:
-    """The Tab key alone reaches this element."""
-    await page.evaluate("() => { document.activeElement?.blur(); }")
-    for _ in range(most):
-        await page.keyboard.press("Tab")
-        if await page.evaluate("s => document.activeElement?.matches(s) ?? false", selector):
-            return
-    raise AssertionError(f"{most} presses of Tab did not reach {selector}")
-
-
-async def to(page: Page, path: str) -> None:
-    await page.goto(f"{page.url.split('/console')[0]}/console/{path}")
-    await expect(page.locator("h1")).to_be_visible()
-    await expect(page.locator(".skeleton")).to_have_count(0)
 
 
 async def test_console_of_clinicians(house: House) -> None:
@@ -133,9 +43,15 @@ async def test_console_of_clinicians(house: House) -> None:
         for path, name in (("consults", "consults"), ("consults/new", "book"), ("archive", "archive-doctor")):
             await to(doctor, path)
             await both_languages(doctor, name)
+        for path in ("queue", "slots", "outbox", "patients"):
+            await to(doctor, path)
+            await both_languages(doctor, path, "390 1440")
         await to(doctor, f"consults/{house.demo['consults']['visit']}")
         await both_languages(doctor, "consult-door")
         await tabs_to(doctor, "[data-act=join]")
+        for part in ("emergency-hint", "ask-more", "consent-entry", "consent-log"):
+            await doctor.locator(f"[data-testid={part}] > summary").first.click()
+        await both_languages(doctor, "consult-consents", "390 1440")
         for tab in ("papers", "timeline"):
             await doctor.click(f"[data-tab={tab}]")
             await both_languages(doctor, f"consult-{tab}", "390 1440")
@@ -172,6 +88,7 @@ async def test_console_of_records_and_administration(house: House) -> None:
         await look(archivist, "recording-asked", "390 1440")
 
         approver = await people.staff("approver1")
+        await emergency(approver)
         await to(approver, "access")
         await both_languages(approver, "access", "390 1440")
         await button(approver, "archive:decide.grant").first.click()
@@ -211,30 +128,34 @@ async def test_console_of_records_and_administration(house: House) -> None:
             if path != "institution":
                 await admin.locator(".hz-spread .hz-btn").first.click()
                 await look(admin, f"{path}-form", "390 1440")
+        await to(admin, "staff")
+        for key in ("acts:account.edit", "gates:facts.open"):
+            await admin.locator("tbody tr").first.locator("button", has_text=words(key)[0]).click()
+            await both_languages(admin, key.partition(":")[2], "390 1440")
+        await to(admin, "templates")
+        await admin.locator(".language button").first.click()
+        await expect(admin.locator(".paper")).to_have_count(2)  # both languages beside each other
+        await both_languages(admin, "template", "390 1440")
+        await admin.locator("[data-begin]").first.click()
+        await expect(admin.locator("input[name=title]")).to_be_visible()
+        await both_languages(admin, "template-draft", "390 1440")
+        auditor = await people.staff("auditor")
+        await to(auditor, "audit")
+        await both_languages(auditor, "audit-glass", "390 1440")
 
 
-async def typed(page: Page, selector: str) -> None:
-    """Reach this element with Tab and press it with Enter."""
-    await tabs_to(page, selector)
-    await page.keyboard.press("Enter")
-
-
-async def patient_looks(page: Page, name: str, *, languages: bool = True) -> None:
-    """One screen of the patient's page: both languages, standard and elder mode, and elder mode with text twice as large.
-
-    `languages` False where another language is another text, to be read first.
-    """
-    await (both_languages if languages else look)(page, f"patient-{name}", "390 820")
-    toggle = button(page, "shared:elder.on", "shared:elder.off")
-    if await toggle.count() == 0:
-        return
-    await toggle.click()
-    await look(page, f"patient-{name}-elder", "390")
-    # Twice elder mode's 22 px: text only, the screen stays as narrow as it is.
-    await page.evaluate("() => document.body.style.setProperty('--hz-size', '44px')")
-    await look(page, f"patient-{name}-elder200", "390", axe=False)
-    await page.evaluate("() => document.body.style.removeProperty('--hz-size')")
-    await toggle.click()
+async def emergency(approver: Page) -> None:
+    """Nobody can be asked: what it permits, when it ends; approved, it stands and says by whom."""
+    await to(approver, "emergency")
+    await both_languages(approver, "emergency")
+    case = approver.locator("[data-testid=emergency]").first
+    await case.locator("textarea[name=reason]").fill("昏迷，须立即处理")
+    await case.locator("textarea[name=tried]").fill("电话三次未接")
+    await case.locator("[data-act=emergency]").click()
+    await look(approver, "emergency-asking", "390 1440")
+    await approver.locator("dialog[open] .danger").click()
+    await expect(case.locator(".hz-notice.warn")).to_be_visible()
+    await look(approver, "emergency-stands", "390 1440")
 
 
 async def test_patient_by_keyboard_then_the_room(house: House) -> None:
@@ -289,6 +210,7 @@ async def test_patient_by_keyboard_then_the_room(house: House) -> None:
 
 async def the_room(doctor: Page, patient: Page) -> None:
     """Everything of the call that one can open."""
+    await one_more_consent(doctor, patient)
     await both_languages(doctor, "room")
     await doctor.click("[data-tab=chat]")
     await look(doctor, "room-chat", "390 1440")
@@ -327,6 +249,27 @@ async def the_room(doctor: Page, patient: Page) -> None:
     await button(patient, "shared:action.close").first.click()
 
 
+async def one_more_consent(doctor: Page, patient: Page) -> None:
+    """Asked during the call, decided and signed on the patient's own page without leaving it."""
+    await doctor.set_viewport_size(DESK)  # type: ignore[arg-type]
+    await doctor.locator("[data-testid=ask-more] > summary").first.click()
+    await doctor.locator("[data-testid=ask-more] input[value=intimate]").first.check()
+    await doctor.locator("[data-act=ask-more]").first.click()
+    await look(patient, "patient-7-asked", "390 820")
+    await typed(patient, "[data-act=asked-open]")
+    await expect(patient.locator("[data-decide=intimate-yes]")).to_be_visible()
+    await look(patient, "patient-7-asked-question", "390")
+    await patient.click("[data-decide=intimate-yes]")
+    await patient.fill("[name=asked-name]", "张晓明")
+    await patient.locator("dialog[open] .mine input").check()
+    await look(patient, "patient-7-asked-sign", "390")
+    await patient.locator("dialog[open] form .primary").click()
+    await expect(patient.locator("[data-part=asked]")).to_have_count(0)
+    cell = doctor.locator("[data-cell=patient-intimate] .hz-tag.good")
+    await expect(cell).to_be_visible()
+    await doctor.locator("[data-testid=ask-more] > summary").first.click()
+
+
 async def the_end(doctor: Page, patient: Page) -> None:
     """After the call: the note stands ready, the patient reads what comes next."""
     await doctor.click("[data-act=end]")
@@ -356,3 +299,9 @@ async def test_links_that_lead_nowhere(house: House) -> None:
         await other.goto(f"{house.url}/p")
         await expect(other.locator("h1")).to_be_visible()
         await patient_looks(other, "0-no-link")
+        context = await people.browser.new_context(viewport=PHONE, user_agent=WECHAT, locale="zh-CN")  # type: ignore[arg-type]
+        people.contexts.append(context)
+        wechat = await context.new_page()
+        await wechat.goto(house.link("panel.patient"))
+        await expect(wechat.locator("[data-part=link-picture]")).to_be_visible()
+        await patient_looks(wechat, "0-wechat")

@@ -1,9 +1,9 @@
-"""The consent texts at the console: drafted, refused while something is missing, reviewed, published; looked at."""
+"""The consent texts at the console: drafted, refused while something is missing, reviewed, published."""
 
 import pytest
 from playwright.async_api import expect
 
-from tests.e2e.house import DESK, PHONE, House, picture, visitors
+from tests.e2e.house import House, picture, visitors
 
 pytestmark = pytest.mark.browser
 
@@ -45,16 +45,3 @@ async def test_three_people_make_a_new_version(house: House) -> None:
             await expect(approver.locator(".hz-notice.good").first).to_be_visible()
         await archivist.reload()
         await expect(archivist.get_by_text("查看第 2 版")).to_be_visible()
-
-
-@pytest.mark.parametrize("locale", ["zh", "en"])
-@pytest.mark.parametrize("size", ["desk", "phone"])
-async def test_looked_at(house: House, locale: str, size: str) -> None:
-    async with visitors(house) as people:
-        page = await people.staff("admin", viewport=DESK if size == "desk" else PHONE, locale=locale)
-        await page.goto(f"{house.url}/console/templates")
-        await page.locator(".language button").first.click()
-        await expect(page.locator(".paper")).to_have_count(2)  # both languages beside each other
-        await picture(page, f"templates-{locale}-{size}")
-        wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert wide == 0, "scrolls sideways"

@@ -161,8 +161,16 @@ async def test_a_witness_an_emergency_and_a_correction(world: World) -> None:
     own = world.houses["city"].staff[Role.NURSE].name
     witnessed = await nurse.post(f"{path}/seats/{booked.patient.id}/consent/witness", **seen, typed_name=own)
     assert witnessed.status == 200, witnessed.body
+    assert (await nurse.get("/api/consent-emergencies")).code == "access.denied"
+    [opening] = (await approver.get("/api/consent-emergencies")).body["items"]
+    assert (opening["consult_id"], opening["permits"], opening["approved_by"]) == (booked.consult.id, ["treat"], None)
+    assert PATIENT_NAME not in str(opening)
+    assert "1220" in opening["basis"]["en"]
     approved = await approver.post(f"{path}/consent/emergency", reason="昏迷，须立即会诊", tried="电话三次未接")
     assert approved.status == 200, approved.body
+    [standing] = (await approver.get("/api/consent-emergencies")).body["items"]
+    assert standing["approved_by"] == world.houses["city"].staff[Role.APPROVER].name
+    assert standing["approved_at"]
     twice = await approver.post(f"{path}/consent/emergency", reason="昏迷，须立即会诊", tried="电话三次未接")
     assert twice.code == "consent.emergency_not_open"
     browser = await world.patient(booked)

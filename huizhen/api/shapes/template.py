@@ -4,9 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from clinic.consult import ConsultKind, ConsultStatus
 from consent.diffing import Sign
 from consent.records import CapacityBasis, DraftState, Purpose
-from huizhen.api.shapes.base import Answer, Body, Code, Id, Line, Moment, Name, Query, Reason
+from huizhen.api.shapes.base import Answer, Body, Code, Id, Label, Line, Moment, Name, Query, Reason
+from huizhen.api.shapes.consult import PatientRow
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Paragraph = Annotated[str, StringConstraints(max_length=4_000)]
@@ -199,6 +201,23 @@ class StaffWithdrawal(Body):
 class EmergencyBody(Body):
     reason: Reason
     tried: Annotated[Reason, StringConstraints(max_length=500)]
+
+
+class EmergencyOpening(Answer):
+    """What an approval would permit or permits, for whom, on which ground; it ends with the consult at the latest."""
+
+    consult_id: str
+    kind: ConsultKind
+    status: ConsultStatus
+    starts_at: Moment
+    department_label: Label
+    patient: PatientRow
+    doctor: str
+    permits: list[Purpose]
+    basis: Label
+    same_hands: bool
+    approved_by: str | None = None
+    approved_at: Moment | None = None
 
 
 class CorrectBody(Body):

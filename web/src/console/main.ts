@@ -3,6 +3,7 @@ import "./console.css";
 import { createApp } from "vue";
 import { startI18n } from "@/shared/i18n";
 import { startReasons } from "@/shared/reasons";
+import actsEn from "@/locales/en/acts.json";
 import archiveEn from "@/locales/en/archive.json";
 import consultEn from "@/locales/en/consult.json";
 import consoleEn from "@/locales/en/console.json";
@@ -15,6 +16,7 @@ import sharedEn from "@/locales/en/shared.json";
 import uploadsEn from "@/locales/en/uploads.json";
 import templatesEn from "@/locales/en/templates.json";
 import waitingEn from "@/locales/en/waiting.json";
+import actsZh from "@/locales/zh/acts.json";
 import archiveZh from "@/locales/zh/archive.json";
 import consultZh from "@/locales/zh/consult.json";
 import consoleZh from "@/locales/zh/console.json";
@@ -32,10 +34,10 @@ import { router } from "./router";
 
 startI18n({
   zh: {
-    shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh, gates: gatesZh, uploads: uploadsZh, templates: templatesZh, papers: papersZh, waiting: waitingZh, glance: glanceZh, policy: policyZh,
+    shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh, gates: gatesZh, uploads: uploadsZh, templates: templatesZh, papers: papersZh, waiting: waitingZh, glance: glanceZh, policy: policyZh, acts: actsZh,
   },
   en: {
-    shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn, gates: gatesEn, uploads: uploadsEn, templates: templatesEn, papers: papersEn, waiting: waitingEn, glance: glanceEn, policy: policyEn,
+    shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn, gates: gatesEn, uploads: uploadsEn, templates: templatesEn, papers: papersEn, waiting: waitingEn, glance: glanceEn, policy: policyEn, acts: actsEn,
   },
 });
 startReasons();

@@ -60,6 +60,10 @@ export const routes: RouteRecordRaw[] = [
     meta: { title: "access", icon: "lock", roles: RECORDS, rail: true },
   },
   {
+    path: "/console/emergency", name: "emergency", component: () => import("./pages/EmergencyPage.vue"),
+    meta: { title: "emergency", icon: "warn", roles: ["approver"], rail: true },
+  },
+  {
     path: "/console/retention", name: "retention", component: () => import("./pages/RetentionPage.vue"),
     meta: { title: "retention", icon: "clock", roles: RECORDS, rail: true },
   },

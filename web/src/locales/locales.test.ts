@@ -1,4 +1,4 @@
-/** Every key used in a template or script exists in both languages, and the two tables have the same keys. */
+/** Every key used in a template or script exists in both languages, every key that exists is used, and the tables agree. */
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -22,6 +22,26 @@ const read = (locale: string, name: string): object => JSON.parse(readFileSync(j
 const known = new Set(names.flatMap((name) => leaves(read("zh", name)).map((key) => `${name}:${key}`)));
 const full = (key: string): string => (key.includes(":") ? key : `shared:${key}`);
 const exists = (key: string): boolean => known.has(full(key)) || known.has(`${full(key)}_other`);
+
+/** Whatever could name a key: each quoted text (quotes nest in templates, so each kind by itself), and each key with a hole. */
+function literals(): { fixed: Set<string>; holes: RegExp[] } {
+  const found = new Set<string>();
+  for (const path of files(root)) {
+    const text = readFileSync(path, "utf8");
+    for (const quoted of [/"([^"\n]*)"/g, /'([^'\n]*)'/g, /`([^`\n]*)`/g, /([a-z]+:[\w.]+(?:\$\{[^}]*\}[\w.]*)*)/g])
+      for (const match of text.matchAll(quoted)) found.add(match[1] ?? "");
+  }
+  const parts = (text: string): string[] => text.split(/\$\{[^}]*\}/);
+  const keyed = [...found].filter((text) => text.includes("${") && /^[a-zA-Z]+[:.][\w.]*$/.test(parts(text)[0] ?? ""));
+  return { fixed: found, holes: keyed.map((text) => new RegExp(`^${parts(text).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("[\\w.]+")}$`)) };
+}
+
+const { fixed, holes } = literals();
+function named(key: string): boolean {
+  const plain = key.replace(/_(one|other)$/, "");
+  const forms = [key, plain].flatMap((one) => (one.startsWith("shared:") ? [one, one.slice("shared:".length)] : [one]));
+  return forms.some((one) => fixed.has(one) || holes.some((hole) => hole.test(one)));
+}
 
 describe("locales", () => {
   it.each(names)("%s has the same keys and placeholders in zh and en", (name) => {
@@ -50,5 +70,10 @@ describe("locales", () => {
       }
     }
     expect(missing).toEqual([]);
+  });
+
+  it("every key that exists is used", () => {
+    const unused = [...known].filter((key) => !named(key));
+    expect(unused).toEqual([]);
   });
 });

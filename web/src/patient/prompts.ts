@@ -1,6 +1,7 @@
 /** Elder mode says on every screen what to do: in writing, and aloud where the server has a voice. */
 import { computed, reactive, watch } from "vue";
 import { api } from "@/shared/api";
+import { inApp } from "@/rtc/in-app";
 import { elder } from "@/shared/elder";
 import { useWords } from "@/shared/i18n";
 import type { Locale } from "@/shared/protocol";
@@ -12,7 +13,10 @@ const KEY = "prompt";
 const tables = reactive<Partial<Record<Locale, Prompts>>>({});
 const { locale } = useWords();
 
-export const prompt = computed(() => (elder.value ? (tables[locale.value]?.[journey.screen] ?? null) : null));
+const app = inApp();
+/** In an in-app browser the first screen asks for another browser, not for a button. */
+const asks = computed(() => (app && journey.screen === "open" ? "in_app" : journey.screen));
+export const prompt = computed(() => (elder.value ? (tables[locale.value]?.[asks.value] ?? null) : null));
 export const prompting = computed(() => aloud.key === KEY && aloud.playing);
 
 export function sayPrompt(): void {

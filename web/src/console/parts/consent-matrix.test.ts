@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { SeatView } from "@/shared/protocol";
 import type { CompanionView, ConsentView } from "../types";
-import { matrixOf, summaryOf } from "./consent-matrix";
+import { correctable, matrixOf, summaryOf } from "./consent-matrix";
 
 const seat = (id: string, role: SeatView["role"], consent: SeatView["consent"], more: Partial<SeatView> = {}): SeatView => ({
   id, role, display_name: id, state: "admitted", online: true, publishing: [], muted: [], hand: false, recorded: false, consent, ...more,
@@ -34,6 +34,13 @@ describe("consent at a glance", () => {
     expect(matrixOf({ seats: people, consents: acts, companions: [helper] }).rows[0]?.helper).toEqual(helper);
     expect(matrixOf({ seats: people, consents: acts, companions: [{ ...helper, present: false }] }).rows[0]?.helper).toBeNull();
     expect(matrixOf({ seats: [seat("x", "family", {}, { state: "removed" })], consents: [], companions: [] })).toEqual({ purposes: [], rows: [] });
+  });
+
+  it("only what decides now can be marked as entered in error", () => {
+    expect(correctable(acts)).toEqual(["3", "1"]); // "1" still decides about care; a notice is nobody's act
+    expect(correctable([...acts, act("p", "4", { action: "entered_in_error", permitted: ["rec_av"] })])).toEqual(["1"]);
+    expect(correctable([act("p", "1", { permitted: ["treat"] }), act("p", "2", { permitted: ["treat"] })])).toEqual(["2"]);
+    expect(correctable([act("p", "1", { action: "witnessed" })])).toEqual([]);
   });
 
   it("sums a row up: a no weighs more than what is open", () => {

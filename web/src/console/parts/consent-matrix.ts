@@ -44,3 +44,16 @@ export function summaryOf(standings: readonly (Standing | "notAsked" | undefined
   if (no) return { tone: "bad", kind: "no", count: no };
   return open ? { tone: "warn", kind: "some", count: open } : { tone: "good", kind: "all", count: 0 };
 }
+
+/** Records that could still be marked as entered in error: the newest that speak of a purpose, and not marked already. */
+export function correctable(acts: readonly ConsentView[]): string[] {
+  const spoken = new Set<string>();
+  const open: string[] = [];
+  for (const act of [...acts].reverse()) {
+    const about = [...act.permitted, ...act.refused].map((purpose) => `${act.seat}/${purpose}`);
+    const newest = about.some((one) => !spoken.has(one));
+    about.forEach((one) => spoken.add(one));
+    if (newest && ["signed", "withdrawn"].includes(act.action) && act.capacity !== "staff_notice") open.push(act.id);
+  }
+  return open;
+}
