@@ -69,6 +69,5 @@ async def _lapse(live: Live, room: LiveRoom, found: tuple[Lapse, ...]) -> None:
 def _stopped(live: Live, room: LiveRoom, found: tuple[Lapse, ...]) -> frozenset[Effect]:
     """As at a withdrawal of the same purposes."""
     known = [(room.seats[lapse.seat_id], lapse.purpose) for lapse in found if lapse.seat_id in room.seats]
-    return frozenset(
-        each for seat, purpose in known for each in effects.of(seat, purpose, live.policy_of(room.consult), room.basis)
-    )
+    policy = live.policy_of(room.consult)
+    return frozenset(each for seat, purpose in known for each in effects.of(seat, purpose, policy, room.basis))
