@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from audit.errors import MissingRow
+from audit.transaction import After
 from clinic.consult import Consult, ConsultStatus, Seat
 from clinic.people import Role
 from clinic.queueing import WaitingPlace, arrived, kept
@@ -74,11 +75,17 @@ async def running(tx: ClinicTransaction, doctor_id: str) -> list[timedelta]:
 async def recent_lengths(tx: ClinicTransaction, doctor_id: str, rules: RuleSet) -> list[timedelta]:
     """How long the doctor's latest visits took, oldest first (HZ-13)."""
     since = tx.now - rules.days("HZ-13", "sample_days")
-    ended: list[tuple[datetime, timedelta]] = []
-    for status in (ConsultStatus.CONCLUDING, ConsultStatus.CLOSED):
-        for consult in await tx.consults.find(doctor_id=doctor_id, status=status):
-            if consult.opened_at is not None and consult.ended_at is not None and consult.ended_at >= since:
-                ended.append((consult.ended_at, consult.ended_at - consult.opened_at))
+    over = (ConsultStatus.CONCLUDING, ConsultStatus.CLOSED)
+    found = [
+        consult
+        for status in over
+        for consult in await tx.consults.find(doctor_id=doctor_id, status=status, ended_at=After(since))
+    ]
+    ended = [
+        (consult.ended_at, consult.ended_at - consult.opened_at)
+        for consult in found
+        if consult.ended_at is not None and consult.opened_at is not None
+    ]
     return [length for _, length in sorted(ended)]
 
 

@@ -4,9 +4,11 @@ Each change is judged at once for those who wait (`signaling.seen.recheck`), aft
 """
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from audit.errors import MissingRow
+from audit.transaction import After
 from clinic import filings, guardians
 from clinic.actor import Actor
 from clinic.roles import Action
@@ -26,6 +28,8 @@ from huizhen.api.shapes.gates import (
 )
 from huizhen.store.tables import StoreTransaction
 from signaling import seen
+
+_ROSTER_SHOWN = timedelta(days=366)
 
 V = TypeVar("V")
 Act = Callable[[StoreTransaction], Awaitable[object]]
@@ -91,8 +95,8 @@ async def revoke_filing(call: Call[Empty]) -> Items[FilingView]:
 
 
 async def _shifts(tx: StoreTransaction, staff_id: str) -> Items[ShiftView]:
-    """The latest hundred, latest first."""
-    rows = await tx.duty_shifts.find(staff_id=staff_id)
+    """The latest hundred of the last year and to come, latest first."""
+    rows = await tx.duty_shifts.find(staff_id=staff_id, ends_at=After(tx.now - _ROSTER_SHOWN))
     return Items(
         items=[
             ShiftView(

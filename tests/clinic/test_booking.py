@@ -147,3 +147,14 @@ async def test_cancel_before_the_call_only(world: World) -> None:
             await booking.cancel(tx, booked.consult.id, nurse, "other")
     with pytest.raises(IllegalMove):
         await world.guest(booked.consult)
+
+
+async def test_an_observer_is_invited_by_those_who_treat_alone(world: World) -> None:
+    booked = await world.book()
+    observer = NewGuest(Role.OBSERVER, "实习生", "实习医生")
+    for by in (Actor.seated(booked.patient_seat), Actor.staff(world.nurse)):
+        with pytest.raises(NotPermitted, match="invite_observer"):
+            async with world.db.begin() as tx:
+                await booking.add_guest(tx, booked.consult.id, observer, by)
+    seat = await world.guest(booked.consult, "实习生", Role.OBSERVER)
+    assert (seat.role, seat.created_by) == (Role.OBSERVER, world.doctor.id)

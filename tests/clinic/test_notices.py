@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audit.events import EventCode
 from clinic import notices, reminders
+from clinic.actor import Actor
 from clinic.booking import Booked
 from clinic.consult import ConsultStatus
+from clinic.errors import NoticeClosed
 from clinic.notices import (
     HOLES,
     Channel,
@@ -101,6 +104,41 @@ async def test_what_is_settled_stays_settled(world: World) -> None:
         failed = DeliveryFailed("gateway.down")
         assert await notices.settle(tx, notice.id, POLICY, state=NoticeState.QUEUED, failed=failed) == sent
     assert (world.db.rows("notices"), len(world.db.events)) == ([sent], events)
+
+
+async def test_a_dead_letter_is_read_tried_again_and_erased_on_record(world: World) -> None:
+    booked = await world.book()
+    notice = await queued(world, booked)
+    assert notice is not None
+    nurse, envelope = Actor.staff(world.nurse), PlainEnvelope()
+    with pytest.raises(NoticeClosed, match="queued"):
+        async with world.db.begin() as tx:
+            await notices.try_again(tx, notice, nurse)
+    async with world.db.begin() as tx:
+        gone = DeliveryFailed("number.unknown", final=True)
+        dead = await notices.settle(tx, notice.id, POLICY, state=NoticeState.SENT, failed=gone)
+    assert (dead.state, dead.last_code, dead.next_try_at, dead.held) == (
+        NoticeState.DEAD, "number.unknown", None, True,
+    )  # fmt: skip
+    async with world.db.begin() as tx:
+        letter = await notices.reveal(tx, envelope, await tx.notices.get(notice.id), nurse)
+        again = await notices.try_again(tx, await tx.notices.get(notice.id), nurse)
+    assert (letter.address, letter.url) == ("13900000000", "https://x/p#s")
+    assert (again.state, again.attempts, again.next_try_at) == (NoticeState.QUEUED, 0, world.clock())
+    async with world.db.begin() as tx:
+        await notices.erase(tx, await tx.notices.get(notice.id))
+    (kept,) = world.db.rows("notices")
+    assert (kept.content, kept.held) == ("", False)
+    with pytest.raises(NoticeClosed):
+        notices.letter_of(kept, envelope)
+    codes = [event.code for event in world.db.events if event.subject_id == booked.patient_seat.id]
+    assert codes[-4:] == [
+        EventCode.NOTICE_DEAD, EventCode.NOTICE_REVEALED, EventCode.NOTICE_QUEUED, EventCode.NOTICE_ERASED,
+    ]  # fmt: skip
+    assert all("13900000000" not in str(event) for event in world.db.events)
+    with pytest.raises(NoticeClosed, match="dead"):
+        async with world.db.begin() as tx:
+            await notices.try_again(tx, replace(kept, state=NoticeState.DEAD), nurse)
 
 
 async def test_one_reminder_at_a_time_and_each_at_its_time(world: World) -> None:

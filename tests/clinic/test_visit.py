@@ -6,9 +6,9 @@ import pytest
 
 from audit.errors import DuplicateOperation, MissingRow
 from audit.events import EventCode
-from clinic import access, booking, notes, visit
+from clinic import access, booking, notes, slots, visit
 from clinic.actor import Actor
-from clinic.consult import Consult, ConsultStatus, Seat, SeatState
+from clinic.consult import Consult, ConsultKind, ConsultStatus, Seat, SeatState
 from clinic.errors import (
     AdmissionRefused,
     AlreadySigned,
@@ -21,7 +21,7 @@ from clinic.errors import (
 from clinic.notes import NoteText
 from clinic.people import Role
 from clinic.sweeper import forgotten, sweep
-from tests.support.builders import World
+from tests.support.builders import CARDIOLOGY, World, evidence
 
 Act = Callable[[Any], Awaitable[Any]]
 
@@ -339,3 +339,24 @@ async def test_cancelled_consults_admit_nobody(world: World) -> None:
     with pytest.raises(NotPermitted):
         async with world.db.begin() as tx:
             await visit.say(tx, booked.patient_seat.id, "?")
+
+
+async def test_a_visit_broken_off_before_the_call_leaves_no_place_and_nobody_waiting(world: World) -> None:
+    """As the server does when the consent the visit stood on is withdrawn: whoever waits is let go."""
+    start = world.clock() + timedelta(minutes=30)
+    by = Actor.staff(world.nurse)
+    async with world.db.begin() as tx:
+        new = slots.NewSlot(world.doctor.id, CARDIOLOGY, ConsultKind.FOLLOW_UP, start, 20, 1)
+        slot = await slots.open_slot(tx, new, by)
+        proof = evidence(world.clock().date() - timedelta(days=20))
+        booked = await slots.book(tx, slot.id, slots.NewVisit(world.patient.id, "复诊", 0, (proof,)), by)
+    await world.enter(booked.patient_seat)
+    async with world.db.begin() as tx:
+        assert await slots.taken(tx, slot) == {0: booked.consult.id}
+        consult = await tx.consults.get(booked.consult.id)
+        ended = await visit.end(tx, consult, ConsultStatus.CANCELLED, world.system, "consent_withdrawn")
+    assert (ended.status, ended.outcome_code) == (ConsultStatus.CANCELLED, "consent_withdrawn")
+    assert (await world.seat(booked.patient_seat)).state is SeatState.LEFT
+    async with world.db.read() as tx:
+        assert await slots.taken(tx, slot) == {}
+        assert [place.open for place in await tx.waiting_places.find()] == [False]

@@ -117,3 +117,17 @@ async def test_a_helper_who_is_seen_and_says_no_bars_recording(world: World) -> 
     assert companions.barring(rows, [patient.id]) == ()
     rows.append(await declare(world, patient, DAUGHTER))
     assert companions.barring(rows, [patient.id]) == ()
+
+
+@pytest.mark.parametrize(
+    ("said", "bars"),
+    [
+        (DAUGHTER, False),
+        (UNWILLING, True),
+        (replace(DAUGHTER, permits_recording=None), True),  # asked and not answered
+        (OFF_CAMERA, False),
+        (Declaration(present=False), False),
+    ],
+)
+def test_only_somebody_seen_or_heard_who_did_not_agree_bars_recording(said: Declaration, bars: bool) -> None:
+    assert said.bars_recording is bars
