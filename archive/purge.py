@@ -311,6 +311,7 @@ async def _erase(tx: ArchiveTransaction, record: RetainedRecord) -> Mapping[str,
             ("opinions", tx.opinions),
             ("decision_notes", tx.decision_notes),
             ("triage_notes", tx.triage_notes),
+            ("termination_advices", tx.termination_advices),
         ),
     }
     removed: dict[str, int] = {}

@@ -15,7 +15,7 @@ from clinic.people import Role
 from clinic.roles import Action
 from clinic.transaction import ClinicTransaction
 
-LONGEST = 500
+LONGEST = 1000
 
 
 @dataclass(frozen=True, slots=True)

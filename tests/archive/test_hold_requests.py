@@ -9,8 +9,11 @@ from archive.errors import AlreadyDisposed, AskedAlready, IllegalMove
 from archive.policy import CONSENT, EMR, PROCESS_AV, PROCESS_TEXT
 from archive.records import HoldAskState, HoldRequest
 from audit.errors import MissingRow
+from audit.events import EventCode
+from audit.transaction import AuditEvent
 from clinic import regulation
 from clinic.actor import Actor
+from clinic.advising import TerminationAdvice
 from clinic.errors import CaseOver, InvalidInput, NoCase, NotPermitted
 from clinic.people import Role
 from clinic.regulation import NewCase
@@ -105,10 +108,18 @@ async def test_a_regulator_asks_under_a_case(world: World) -> None:
 
 async def test_nothing_is_left_to_hold(world: World) -> None:
     made = await kept(world)
+    seat = made.booked.doctor_seat
+    async with world.db.begin() as tx:  # what was said of the patient goes with the visit's record
+        said = TerminationAdvice(
+            "a" * 32, world.home.id, made.consult.id, seat.id, Role.NURSE, "emergency", "胸痛", world.clock()
+        )
+        await tx.termination_advices.add(said)
+        await tx.append(AuditEvent(EventCode.TERMINATION_ADVISED, world.home.id, seat.id, made.consult.id))
     world.clock.advance(days=366 * 13)
     request = await asked(made, Actor.staff(world.doctor))
     proposed = await made.approve(await made.propose(PROCESS_AV, PROCESS_TEXT, EMR, CONSENT))
     await made.purge(proposed.id)
+    assert world.db.rows("termination_advices") == []
     with pytest.raises(AlreadyDisposed):
         await answered(made, request, True)
     assert (await answered(made, request, False, "已依法销毁")).state is HoldAskState.REFUSED

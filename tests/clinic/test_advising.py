@@ -40,7 +40,7 @@ async def test_who_may_not_and_what_is_not_taken(world: World) -> None:
     panel = await world.book_panel()
     await world.answer((await world.ask(panel.consult))[1])
     by = Actor.staff(world.experts[1])
-    for reason, text in (("boredom", "需要查体"), ("emergency", " "), ("emergency", "x" * 501)):
+    for reason, text in (("boredom", "需要查体"), ("emergency", " "), ("emergency", "x" * 1001)):
         with pytest.raises(InvalidInput):
             async with world.db.begin() as tx:
                 await advising.advise(tx, panel.consult.id, reason, text, by)

@@ -5,11 +5,12 @@ A screenshot of each state goes to test-artifacts/pages/ for people to look at.
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.e2e.house import DESK, PHONE, House, button, chromium_path, words
+from tests.e2e.house import DESK, PHONE, House, People, button, chromium_path, words
 from tests.e2e.looking import both_languages, look, opened, patient_looks, problems, tabs_to, to, typed
 from tests.e2e.test_first_consult import recording_of
 
@@ -71,6 +72,36 @@ async def test_console_of_clinicians(house: House) -> None:
         await both_languages(expert, "today-expert", "390 1440")
 
 
+async def inspected(people: People, approver: Page) -> None:
+    """A regulator asks under a case number, the approver opens it, the papers and the trail are read."""
+    regulator = await people.staff("regulator")
+    await regulator.click("[data-act=ask-case]")
+    until = datetime.now(UTC) + timedelta(days=3)
+    for name, value in (
+        ("number", "云卫监〔2026〕17号"), ("authority", "云州市卫生监督所"), ("reason", "投诉核查，调取相关就诊资料和录像"),
+        ("since", "2015-01-01"), ("until", f"{until:%Y-%m-%d}"), ("ends", f"{until:%Y-%m-%dT%H:%M}"),
+    ):  # fmt: skip
+        await regulator.fill(f"[name={name}]", value)
+    for scope in ("recording", "audit"):
+        await regulator.check(f"[name=scope][value={scope}]")
+    await both_languages(regulator, "regulator-asking", "390 1440")
+    await regulator.click("[data-act=send-case]")
+    await to(approver, "regulator")
+    await both_languages(approver, "regulator-deciding", "390 1440")
+    await approver.click("[data-act=permit]")
+    await expect(approver.locator("[data-act=permit]")).to_have_count(0)
+    await regulator.reload()
+    await regulator.click("[data-act=visits]")
+    await regulator.locator("[data-act=read]").first.click()
+    await expect(regulator.locator("section.chart")).to_be_visible()
+    await regulator.locator("[data-act=trail]").first.click()
+    await expect(regulator.locator("[data-visit] tbody tr").first).to_be_visible()
+    await both_languages(regulator, "regulator-reading", "390 1440")
+    await regulator.locator("[data-visit] a.hz-btn").first.click()
+    await expect(button(regulator, "archive:view")).to_be_visible()
+    await look(regulator, "regulator-recording", "390 1440")
+
+
 async def test_console_of_records_and_administration(house: House) -> None:
     async with opened(house) as people:
         archivist = await people.staff("archivist")
@@ -92,6 +123,7 @@ async def test_console_of_records_and_administration(house: House) -> None:
         await to(approver, "access")
         await both_languages(approver, "access", "390 1440")
         await button(approver, "archive:decide.grant").first.click()
+        await inspected(people, approver)
         await archivist.reload()
         await button(archivist, "archive:view").click()
         await button(archivist, "archive:player.play").click()
@@ -122,10 +154,10 @@ async def test_console_of_records_and_administration(house: House) -> None:
         await both_languages(archivist, "recording-destroyed", "390 1440")
 
         admin = await people.staff("admin")
-        for path in ("staff", "patients", "institution"):
+        for path in ("staff", "patients", "institution", "policies"):
             await to(admin, path)
             await both_languages(admin, path)
-            if path != "institution":
+            if path in ("staff", "patients"):
                 await admin.locator(".hz-spread .hz-btn").first.click()
                 await look(admin, f"{path}-form", "390 1440")
         await to(admin, "staff")

@@ -97,6 +97,7 @@ const after = () => ({
   consents: [{ id: "1", action: "signed", permitted: ["treat", "rec_av"], refused: [], recorded_at: iso(-3_600_000), digest: "9f2c".repeat(16), title: words.zh.title }],
   viewers: state.note ? [{ when: iso(), who_role: "archivist", institution: "江城市第一医院", what: "view_recording" }] : [],
   institution: overview().institution, recording: { exists: true, state: "sealed", kept_until: iso(3 * 365 * 86_400_000), disposed_at: null },
+  may_ask_hold: true, hold_requests: [],
 });
 
 const routes = {

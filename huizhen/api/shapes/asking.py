@@ -39,7 +39,7 @@ class HoldRequestView(Answer):
 
 class AdviseBody(Body):
     reason_code: Code
-    text: Line
+    text: Reason
 
 
 class AdviceView(Answer):
