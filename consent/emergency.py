@@ -10,6 +10,7 @@ from clinic.people import Role
 from clinic.roles import Action
 from consent.errors import EmergencyNotOpen, SeatCannotSign
 from consent.evidence import done, event, id_of, record_of, values
+from consent.parties import parties_of
 from consent.records import ConsentAction, ConsentRecord, Purpose, SignerCapacity
 from consent.standing import Standing, overview
 from consent.transaction import ConsentTransaction, Sealer
@@ -55,16 +56,18 @@ async def approve(
     permitted = tuple(each for each in Purpose if each in care and (partners or each is not Purpose.SHARE_PANEL))
     evidence = {
         "type": "huizhen.consent-emergency",
-        "v": 1,
+        "v": 2,
         "code": "EMERGENCY",
         "purposes": permitted,
         "shared_with": partners,
         "reason": checks.text("reason", found.reason, 1000),
         "tried": checks.text("tried", found.tried, 500),
         "approved_by": by.id,
+        "approver": {"name": (await tx.staff.get(by.id)).name},
         "doctor": consult.doctor_id,
         "basis": {"zh": rules.emergency.zh, "en": rules.emergency.en},
         "policy": rules.version,
+        "parties": await parties_of(tx, consult, seat.role),
         "seat": seat.id,
         "consult": consult.id,
         "server_time": tx.now,

@@ -10,6 +10,7 @@ from audit.reader import ReadEvent
 from clinic.consult import Consult, Seat
 from clinic.people import Role
 from consent import desk, lifecycle
+from consent.attesting import attestable
 from consent.records import ConsentAction
 from huizhen.api.shapes.seat import (
     AfterVisit,
@@ -82,6 +83,7 @@ async def _receipts(tx: StoreTransaction, seat: Seat) -> list[ConsentReceipt]:
                 digest=record.digest,
                 title=title,
                 state=lifecycle.overall(records, record, tx.now),
+                paper=attestable(record),
             )
         )
     return receipts
