@@ -112,6 +112,11 @@ async def declare(
         recorded_at=tx.now,
     )
     await tx.companions.add(row)
+    await tx.append(_told(row, by))
+    return row
+
+
+def _told(row: Companion, by: Actor) -> AuditEvent:
     public = {
         "role": ROLE,
         "present": row.present,
@@ -120,10 +125,7 @@ async def declare(
         "evidence": row.digest,
     }
     actor = by.seat_id or by.id
-    await tx.append(
-        AuditEvent(EventCode.COMPANION_DECLARED, seat.institution_id, actor, seat.consult_id, row.id, public=public)
-    )
-    return row
+    return AuditEvent(EventCode.COMPANION_DECLARED, row.institution_id, actor, row.consult_id, row.id, public=public)
 
 
 def _evidence(tx: ConsentTransaction, seat: Seat, said: Declaration) -> dict[str, Any]:

@@ -1,16 +1,20 @@
 """Nobody can be asked and care cannot wait: the head of the institution approves (Civil Code art. 1220)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from audit.events import EventCode
 from clinic import checks
 from clinic.access import authorise
 from clinic.actor import Actor
+from clinic.consult import Consult, Seat
 from clinic.people import Role
 from clinic.roles import Action
 from consent.errors import EmergencyNotOpen, SeatCannotSign
 from consent.evidence import done, event, id_of, record_of, values
 from consent.parties import parties_of
+from consent.policy import Policy
 from consent.records import ConsentAction, ConsentRecord, Purpose, SignerCapacity
 from consent.standing import Standing, overview
 from consent.transaction import ConsentTransaction, Sealer
@@ -46,32 +50,12 @@ async def approve(
         return before
     await tx.operation(found.operation_id, by.id)
     rules = await rules_for(tx, consult.institution_id)
-    said = overview(in_force(await tx.consent_records.find(consult_id=consult.id), tx.now), seat.id)
     care = rules.purposes_where("care")
-    if any(said.get(purpose, Standing.UNDECIDED) is not Standing.UNDECIDED for purpose in care):
-        raise EmergencyNotOpen("decided")
-    if by.id in {each.person_id for each in seats}:
-        raise EmergencyNotOpen("same hands")
+    await _require_open(tx, seats, seat, care, by)
     partners = tuple(case.invited_institution_id for case in await tx.cases.find(consult_id=consult.id))
     permitted = tuple(each for each in Purpose if each in care and (partners or each is not Purpose.SHARE_PANEL))
-    evidence = {
-        "type": "huizhen.consent-emergency",
-        "v": 2,
-        "code": "EMERGENCY",
-        "purposes": permitted,
-        "shared_with": partners,
-        "reason": checks.text("reason", found.reason, 1000),
-        "tried": checks.text("tried", found.tried, 500),
-        "approved_by": by.id,
-        "approver": {"name": (await tx.staff.get(by.id)).name},
-        "doctor": consult.doctor_id,
-        "basis": {"zh": rules.emergency.zh, "en": rules.emergency.en},
-        "policy": rules.version,
-        "parties": await parties_of(tx, consult, seat.role),
-        "seat": seat.id,
-        "consult": consult.id,
-        "server_time": tx.now,
-    }
+    said = {"purposes": permitted, "shared_with": partners}
+    evidence = said | await _evidence(tx, consult, seat, found, rules, by=by)
     record = record_of(
         tx,
         sealer,
@@ -87,3 +71,36 @@ async def approve(
     public = {"permitted": values(permitted), "evidence": record.digest, "code": "EMERGENCY"}
     await tx.append(event(EventCode.CONSENT_EMERGENCY, seat, by.id, record.id, public))
     return record
+
+
+async def _require_open(
+    tx: ConsentTransaction, seats: Sequence[Seat], seat: Seat, care: frozenset[Purpose], by: Actor
+) -> None:
+    """Nobody has decided about care, and the approver takes no part in the visit. Raises EmergencyNotOpen."""
+    said = overview(in_force(await tx.consent_records.find(consult_id=seat.consult_id), tx.now), seat.id)
+    if any(said.get(purpose, Standing.UNDECIDED) is not Standing.UNDECIDED for purpose in care):
+        raise EmergencyNotOpen("decided")
+    if by.id in {each.person_id for each in seats}:
+        raise EmergencyNotOpen("same hands")
+
+
+async def _evidence(
+    tx: ConsentTransaction, consult: Consult, seat: Seat, found: Emergency, rules: Policy, *, by: Actor
+) -> dict[str, Any]:
+    """Why, whom one tried to reach, and who answers for it. Raises InvalidInput."""
+    return {
+        "type": "huizhen.consent-emergency",
+        "v": 2,
+        "code": "EMERGENCY",
+        "reason": checks.text("reason", found.reason, 1000),
+        "tried": checks.text("tried", found.tried, 500),
+        "approved_by": by.id,
+        "approver": {"name": (await tx.staff.get(by.id)).name},
+        "doctor": consult.doctor_id,
+        "basis": {"zh": rules.emergency.zh, "en": rules.emergency.en},
+        "policy": rules.version,
+        "parties": await parties_of(tx, consult, seat.role),
+        "seat": seat.id,
+        "consult": consult.id,
+        "server_time": tx.now,
+    }

@@ -117,3 +117,10 @@ async def test_a_helper_who_is_seen_and_says_no_bars_recording(world: World) -> 
     assert companions.barring(rows, [patient.id]) == ()
     rows.append(await declare(world, patient, DAUGHTER))
     assert companions.barring(rows, [patient.id]) == ()
+
+
+def test_only_a_yes_of_who_is_seen_or_heard_lets_it_record() -> None:
+    assert not Declaration(present=False).bars_recording
+    assert not Declaration(True, "李", "女儿").bars_recording
+    assert Declaration(True, "李", "女儿", in_call=True, permits_recording=False).bars_recording
+    assert not Declaration(True, "李", "女儿", in_call=True, permits_recording=True).bars_recording
