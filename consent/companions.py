@@ -1,8 +1,8 @@
 """Who helps an elderly person at the same device: named, on record, asked about recording when seen or heard.
 
 A companion has no seat and no link. They sign nothing for the patient; the patient's evidence says who helped. Rows are
-only added: the newest one of a seat says who is there now (domain-rules section 6: every present human decides). Why they
-are no declared people (`clinic.present`): docs/decisions/0013.
+only added: the newest one of a seat says who is there now (domain-rules section 6: every present human decides).
+Why they are no declared people (`clinic.present`): docs/decisions/0013.
 """
 
 import hashlib
