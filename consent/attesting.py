@@ -83,16 +83,25 @@ class AuthorityFailed(ConsentError):
     code = "authority.failed"
 
 
-_ON_PAPER = frozenset({"huizhen.consent", "huizhen.consent-withdrawal"})
+_ON_PAPER = frozenset(
+    {
+        "huizhen.consent",
+        "huizhen.consent-withdrawal",
+        "huizhen.consent-assent",
+        "huizhen.consent-witness",
+        "huizhen.consent-emergency",
+    }
+)
 
 
 def attestable(record: ConsentRecord) -> bool:
-    """A person's signature or withdrawal. Notices, witness and the like stand beside one and have no paper."""
+    """What has a paper: a signature or withdrawal, a child's assent, a witness, an emergency's approval. Notices and
+    statements made in the room have none."""
     return json.loads(record.evidence).get("type") in _ON_PAPER
 
 
 def claim_of(record: ConsentRecord) -> Claim | None:
-    """None for a withdrawal: nobody draws a signature under it, its server seal and stamp have to do."""
+    """None where nobody draws a signature (a withdrawal, a witness): the server seal and stamp have to do."""
     signer = json.loads(record.evidence).get("signer")
     if not isinstance(signer, dict) or not attestable(record):
         return None

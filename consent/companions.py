@@ -2,6 +2,7 @@
 
 A companion has no seat and no link. They sign nothing for the patient; the patient's evidence says who helped. Rows are
 only added: the newest one of a seat says who is there now (domain-rules section 6: every present human decides).
+Why they are no declared people (`clinic.present`): docs/decisions/0013.
 """
 
 import hashlib
@@ -112,6 +113,11 @@ async def declare(
         recorded_at=tx.now,
     )
     await tx.companions.add(row)
+    await tx.append(_told(row, by))
+    return row
+
+
+def _told(row: Companion, by: Actor) -> AuditEvent:
     public = {
         "role": ROLE,
         "present": row.present,
@@ -120,10 +126,7 @@ async def declare(
         "evidence": row.digest,
     }
     actor = by.seat_id or by.id
-    await tx.append(
-        AuditEvent(EventCode.COMPANION_DECLARED, seat.institution_id, actor, seat.consult_id, row.id, public=public)
-    )
-    return row
+    return AuditEvent(EventCode.COMPANION_DECLARED, row.institution_id, actor, row.consult_id, row.id, public=public)
 
 
 def _evidence(tx: ConsentTransaction, seat: Seat, said: Declaration) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from consent.transaction import ConsentTransaction
 
 
 class NothingOnPaper(ConsentError):
-    """A notice acknowledged by joining, a witness, an emergency: nobody signed a text that could be printed."""
+    """A notice acknowledged by joining, a statement made in the room, a correction: there is nothing to print."""
 
     code = "paper.nothing"
 

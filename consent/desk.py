@@ -126,9 +126,17 @@ async def sign(tx: ConsentTransaction, sealer: Sealer, seat_id: str, signing: Si
     )
     await tx.consent_records.add(record)
     code = EventCode.CONSENT_SIGNED if permitted else EventCode.CONSENT_REFUSED
+    await tx.append(event(code, desk.seat, seat_id, record.id, _told(desk, signing, record)))
+    if signing.child_name is not None:
+        await _assent(tx, sealer, desk, signing, record)
+    return record
+
+
+def _told(desk: Desk, signing: Signing, record: ConsentRecord) -> dict[str, Any]:
+    """What the trail says of a signature."""
     public: dict[str, Any] = {
-        "permitted": values(permitted),
-        "refused": values(refused),
+        "permitted": values(record.permitted),
+        "refused": values(record.refused),
         "template": desk.template.id,
         "locale": record.locale,
         "evidence": record.digest,
@@ -137,10 +145,7 @@ async def sign(tx: ConsentTransaction, sealer: Sealer, seat_id: str, signing: Si
     }
     if (right := understood(desk, signing)) is not None:
         public["understood"] = right
-    await tx.append(event(code, desk.seat, seat_id, record.id, public))
-    if signing.child_name is not None:
-        await _assent(tx, sealer, desk, signing, record)
-    return record
+    return public
 
 
 async def _assent(tx: ConsentTransaction, sealer: Sealer, desk: Desk, signing: Signing, signed: ConsentRecord) -> None:

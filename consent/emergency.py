@@ -1,8 +1,9 @@
 """Nobody can be asked and care cannot wait: the head of the institution approves (Civil Code art. 1220)."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from audit.events import EventCode
 from clinic import checks
@@ -13,6 +14,7 @@ from clinic.people import Role
 from clinic.roles import Action
 from consent.errors import EmergencyNotOpen, SeatCannotSign
 from consent.evidence import done, event, id_of, record_of, values
+from consent.parties import parties_of
 from consent.policy import Policy
 from consent.records import ConsentAction, ConsentRecord, Purpose, SignerCapacity
 from consent.standing import Ledger, Standing, decisive, overview
@@ -53,7 +55,7 @@ async def openings(tx: ConsentTransaction, *, by: Actor) -> list[Opening]:
             if consult.status is ConsultStatus.SCHEDULED and consult.starts_at > tx.now + AHEAD:
                 continue
             seats = await tx.seats.find(consult_id=consult.id)
-            records = await tx.consent_records.find(consult_id=consult.id)
+            records = in_force(await tx.consent_records.find(consult_id=consult.id), tx.now)
             seat = next((each for each in seats if each.role is Role.PATIENT), None)
             if seat is None or not _open_to(records, seat, care):
                 continue
@@ -111,30 +113,12 @@ async def approve(
         return before
     await tx.operation(found.operation_id, by.id)
     rules = await rules_for(tx, consult.institution_id)
-    said = overview(in_force(await tx.consent_records.find(consult_id=consult.id), tx.now), seat.id)
     care = rules.purposes_where("care")
-    if any(said.get(purpose, Standing.UNDECIDED) is not Standing.UNDECIDED for purpose in care):
-        raise EmergencyNotOpen("decided")
-    if by.id in {each.person_id for each in seats}:
-        raise EmergencyNotOpen("same hands")
+    await _require_open(tx, seats, seat, care, by)
     partners = await _partners(tx, consult)
     permitted = permitted_by(rules, partners)
-    evidence = {
-        "type": "huizhen.consent-emergency",
-        "v": 1,
-        "code": "EMERGENCY",
-        "purposes": permitted,
-        "shared_with": partners,
-        "reason": checks.text("reason", found.reason, 1000),
-        "tried": checks.text("tried", found.tried, 500),
-        "approved_by": by.id,
-        "doctor": consult.doctor_id,
-        "basis": {"zh": rules.emergency.zh, "en": rules.emergency.en},
-        "policy": rules.version,
-        "seat": seat.id,
-        "consult": consult.id,
-        "server_time": tx.now,
-    }
+    said = {"purposes": permitted, "shared_with": partners}
+    evidence = said | await _evidence(tx, consult, seat, found, rules, by=by)
     record = record_of(
         tx,
         sealer,
@@ -150,3 +134,36 @@ async def approve(
     public = {"permitted": values(permitted), "evidence": record.digest, "code": "EMERGENCY"}
     await tx.append(event(EventCode.CONSENT_EMERGENCY, seat, by.id, record.id, public))
     return record
+
+
+async def _require_open(
+    tx: ConsentTransaction, seats: Sequence[Seat], seat: Seat, care: frozenset[Purpose], by: Actor
+) -> None:
+    """Nobody has decided about care, and the approver takes no part in the visit. Raises EmergencyNotOpen."""
+    said = overview(in_force(await tx.consent_records.find(consult_id=seat.consult_id), tx.now), seat.id)
+    if any(said.get(purpose, Standing.UNDECIDED) is not Standing.UNDECIDED for purpose in care):
+        raise EmergencyNotOpen("decided")
+    if by.id in {each.person_id for each in seats}:
+        raise EmergencyNotOpen("same hands")
+
+
+async def _evidence(
+    tx: ConsentTransaction, consult: Consult, seat: Seat, found: Emergency, rules: Policy, *, by: Actor
+) -> dict[str, Any]:
+    """Why, whom one tried to reach, and who answers for it. Raises InvalidInput."""
+    return {
+        "type": "huizhen.consent-emergency",
+        "v": 2,
+        "code": "EMERGENCY",
+        "reason": checks.text("reason", found.reason, 1000),
+        "tried": checks.text("tried", found.tried, 500),
+        "approved_by": by.id,
+        "approver": {"name": (await tx.staff.get(by.id)).name},
+        "doctor": consult.doctor_id,
+        "basis": {"zh": rules.emergency.zh, "en": rules.emergency.en},
+        "policy": rules.version,
+        "parties": await parties_of(tx, consult, seat.role),
+        "seat": seat.id,
+        "consult": consult.id,
+        "server_time": tx.now,
+    }

@@ -3,7 +3,7 @@
 Pure, fail closed (domain-rules section 6, media gate).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from uuid import uuid4
 
@@ -121,12 +121,9 @@ def recording_grant(
     seats: dict[str, None] = {}
     recorded: list[str] = []
     consents: list[str] = []
-    for seat_id in sorted(patient_seats(records) - {seat.id for seat in present}):
-        where, _ = decisive(records, seat_id, Purpose.REC_AV)
-        if where is not Standing.PERMITTED:  # the patient's word counts while they are out of the room
-            reasons[_patient_reason(where)], seats[seat_id] = None, None
-    if not patient_seats(records):
-        reasons["rec.patient_unsigned"] = None
+    for reason, absent in _absent_patients(records, present):
+        reasons[reason] = None
+        seats |= dict.fromkeys(absent)
     for seat in present:
         where, record = decisive(records, seat.id, Purpose.REC_AV)
         if where is Standing.PERMITTED and record is not None:
@@ -149,6 +146,16 @@ def recording_grant(
         issued_at=now,
         expires_at=now + timedelta(seconds=GRANT_SECONDS),
     )
+
+
+def _absent_patients(records: Ledger, present: Sequence[Seat]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """What speaks against it while the patient is out of the room, where their word counts too; nobody's is none."""
+    if not patient_seats(records):
+        yield "rec.patient_unsigned", ()
+    for seat_id in sorted(patient_seats(records) - {seat.id for seat in present}):
+        where, _ = decisive(records, seat_id, Purpose.REC_AV)
+        if where is not Standing.PERMITTED:
+            yield _patient_reason(where), (seat_id,)
 
 
 def withdrawal_effect(seat: Seat, purpose: Purpose, policy: RecordingPolicy, basis: str = "consent") -> Effect:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from audit.events import EventCode
+from audit.transaction import AuditEvent
 from clinic import checks
 from clinic.access import authorise
 from clinic.actor import Actor
@@ -50,17 +51,7 @@ async def withdraw(
         raise NothingToWithdraw()
     signed = decisive(records, seat_id, withdrawn[0])[1]
     assert signed is not None  # standing PERMITTED has a record
-    evidence = {
-        "type": "huizhen.consent-withdrawal",
-        "v": 2,
-        "purposes": withdrawn,
-        "purge": purge_list(withdrawn),
-        "entered_by": by.seat_id or by.id,
-        "consult": consult.id,
-        "seat": seat_id,
-        "server_time": tx.now,
-        **_said(seat, by, reason, identified),
-    }
+    evidence = _withdrawal(tx, seat, withdrawn, by) | _said(seat, by, reason, identified)
     record = record_of(
         tx,
         sealer,
@@ -74,14 +65,31 @@ async def withdraw(
         about=signed.id,
     )
     await tx.consent_records.add(record)
+    await tx.append(_withdrawn(seat, record, by))
+    return record
+
+
+def _withdrawn(seat: Seat, record: ConsentRecord, by: Actor) -> AuditEvent:
     public = {
-        "purposes": values(withdrawn),
+        "purposes": values(record.permitted),
         "evidence": record.digest,
         "by_staff": by_staff(seat, by),
-        "purge": list(purge_list(withdrawn)),
+        "purge": list(purge_list(record.permitted)),
     }
-    await tx.append(event(EventCode.CONSENT_WITHDRAWN, seat, by.seat_id or by.id, record.id, public))
-    return record
+    return event(EventCode.CONSENT_WITHDRAWN, seat, by.seat_id or by.id, record.id, public)
+
+
+def _withdrawal(tx: ConsentTransaction, seat: Seat, withdrawn: tuple[Purpose, ...], by: Actor) -> dict[str, Any]:
+    return {
+        "type": "huizhen.consent-withdrawal",
+        "v": 2,
+        "purposes": withdrawn,
+        "purge": purge_list(withdrawn),
+        "entered_by": by.seat_id or by.id,
+        "consult": seat.consult_id,
+        "seat": seat.id,
+        "server_time": tx.now,
+    }
 
 
 def by_staff(seat: Seat, by: Actor) -> bool:
@@ -162,32 +170,8 @@ async def correct(
     if (before := await done(tx, made)) is not None:
         return before
     await tx.operation(operation_id, by.seat_id or by.id)
-    if wrong.action is ConsentAction.ENTERED_IN_ERROR or wrong.capacity is SignerCapacity.STAFF_NOTICE:
-        raise NothingToCorrect()
-    records = await tx.consent_records.find(consult_id=consult.id)
-    if consult.status is ConsultStatus.IN_PROGRESS and wrong.action is ConsentAction.SIGNED and wrong.permitted:
-        raise NothingToCorrect("a call rests on it: enter a withdrawal, which stops it first")
-    concerned = (*wrong.permitted, *wrong.refused)
-    later = [decisive(records, seat.id, purpose)[1] for purpose in concerned]
-    voided = {record.withdraws for record in records if record.action is ConsentAction.ENTERED_IN_ERROR}
-    if wrong.id in voided or (concerned and wrong.id not in {record.id for record in later if record}):
-        raise NothingToCorrect()
-    open_again = tuple(
-        purpose
-        for purpose, record in zip(concerned, later, strict=True)
-        if record is not None and record.id == wrong.id
-    )
-    evidence = {
-        "type": "huizhen.consent-correction",
-        "v": 1,
-        "record": wrong.id,
-        "record_digest": wrong.digest,
-        "purposes": open_again,
-        "reason": checks.text("reason", reason, 500),
-        "entered_by": by.seat_id or by.id,
-        "consult": consult.id,
-        "server_time": tx.now,
-    }
+    open_again = await _correctable(tx, consult, wrong)
+    evidence = _correction(tx, wrong, open_again, by) | {"reason": checks.text("reason", reason, 500)}
     record = record_of(
         tx,
         sealer,
@@ -204,3 +188,37 @@ async def correct(
     public = {"record": wrong.id, "purposes": values(open_again), "evidence": record.digest}
     await tx.append(event(EventCode.CONSENT_CORRECTED, seat, by.seat_id or by.id, record.id, public))
     return record
+
+
+def _correction(
+    tx: ConsentTransaction, wrong: ConsentRecord, open_again: tuple[Purpose, ...], by: Actor
+) -> dict[str, Any]:
+    return {
+        "type": "huizhen.consent-correction",
+        "v": 1,
+        "record": wrong.id,
+        "record_digest": wrong.digest,
+        "purposes": open_again,
+        "entered_by": by.seat_id or by.id,
+        "consult": wrong.consult_id,
+        "server_time": tx.now,
+    }
+
+
+async def _correctable(tx: ConsentTransaction, consult: Consult, wrong: ConsentRecord) -> tuple[Purpose, ...]:
+    """The purposes this record still decides, which a correction opens again. Raises NothingToCorrect."""
+    if wrong.action is ConsentAction.ENTERED_IN_ERROR or wrong.capacity is SignerCapacity.STAFF_NOTICE:
+        raise NothingToCorrect()
+    records = await tx.consent_records.find(consult_id=consult.id)
+    if consult.status is ConsultStatus.IN_PROGRESS and wrong.action is ConsentAction.SIGNED and wrong.permitted:
+        raise NothingToCorrect("a call rests on it: enter a withdrawal, which stops it first")
+    concerned = (*wrong.permitted, *wrong.refused)
+    later = [decisive(records, wrong.seat_id, purpose)[1] for purpose in concerned]
+    voided = {record.withdraws for record in records if record.action is ConsentAction.ENTERED_IN_ERROR}
+    if wrong.id in voided or (concerned and wrong.id not in {record.id for record in later if record}):
+        raise NothingToCorrect()
+    return tuple(
+        purpose
+        for purpose, record in zip(concerned, later, strict=True)
+        if record is not None and record.id == wrong.id
+    )

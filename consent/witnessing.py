@@ -14,6 +14,7 @@ from clinic.roles import Action
 from consent import policy
 from consent.errors import SeatCannotSign, SignatureInvalid
 from consent.evidence import done, event, id_of, record_of
+from consent.parties import parties_of
 from consent.policy import Policy
 from consent.records import CapacityBasis, ConsentAction, ConsentRecord, SignerCapacity
 from consent.signing import is_one_of
@@ -53,13 +54,14 @@ async def witness(tx: ConsentTransaction, sealer: Sealer, seat_id: str, seen: Si
         raise SignatureInvalid("name")
     evidence = {
         "type": "huizhen.consent-witness",
-        "v": 1,
+        "v": 2,
         "capacity": checks.one_of("capacity", seen.capacity.value, [each.value for each in WITNESSABLE]),
         "basis": seen.basis,
         "signer_name": checks.text("signer_name", seen.signer_name, checks.NAME),
         "document": checks.text("document", seen.document),
         "relation": checks.text("relation", seen.relation, 40, 0),
         "witness": {"staff": staff.id, "typed_name": seen.typed_name.strip(), "roles": staff.roles},
+        "parties": await parties_of(tx, consult, seat.role),
         "seat": seat_id,
         "consult": consult.id,
         "server_time": tx.now,

@@ -69,12 +69,18 @@ def keys_certificate(
     install: Annotated[
         Path | None, typer.Option("--install", help="PEM chain from the CA, own certificate first.")
     ] = None,
+    seal: Annotated[
+        bool, typer.Option("--seal", help="Of the server seal (JWS) instead of the papers; there is none until a CA's.")
+    ] = False,
     data: DataOption = None,
 ) -> None:
     """The certificate under consent papers: show it (made at first use), request one from a CA, install the CA's.
 
     A running server takes an installed certificate at its next start.
     """
+    if seal:
+        _seal_certificate(institution, request, install, data)
+        return
     from audit.errors import MissingRow
     from huizhen.evidence.certificates import CertificateUnusable, DocumentIdentity, DocumentKeys
     from huizhen.store.database import utc_now
@@ -106,3 +112,39 @@ def keys_certificate(
     made = "self-made" if identity.self_made else identity.certificate.issuer.rfc4514_string()
     ends = identity.certificate.not_valid_after_utc
     console.print(f"{keys.chain_path(institution)}: {made}, until {ends:%Y-%m-%d}", highlight=False, soft_wrap=True)
+
+
+def _seal_certificate(institution: str, wanted: Path | None, given: Path | None, data: Path | None) -> None:
+    from audit.errors import MissingRow
+    from huizhen.store import seal_certificates
+    from huizhen.store.database import utc_now
+    from huizhen.store.errors import KeysUnreadable
+
+    async def work(pem: bytes | None) -> str | bytes:
+        async with database(settings_from(data)) as db:
+            async with db.read() as tx:
+                house = await tx.institutions.get(institution)
+            if wanted is not None:
+                return seal_certificates.request(db.keys, institution, house.name)
+            if pem is not None:
+                found = seal_certificates.install(db.keys, institution, pem, utc_now())
+            else:
+                known = seal_certificates.installed(db.keys, institution)
+                if known is None:
+                    return "the seal key has no certificate"
+                found = known
+            thumbprint = seal_certificates.thumbprint(found)
+            return f"{found.issuer.rfc4514_string()}, until {found.not_valid_after_utc:%Y-%m-%d}, x5t#S256 {thumbprint}"
+
+    try:
+        said = run(work(given.read_bytes() if given is not None else None))
+        if wanted is not None and isinstance(said, bytes):
+            wanted.write_bytes(said)
+            said = f"request in {wanted}"
+        console.print(said, highlight=False, soft_wrap=True)
+    except MissingRow:
+        fail(f"no institution {institution}")
+    except KeysUnreadable as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}")

@@ -194,13 +194,28 @@ def _check_leaf(content: Mapping[str, Any], leaf: Mapping[str, Any], origin: str
     if not wrote or said != (origin, record["id"], record["consult"], "ok", content["digest"]):
         report.find("receipt.leaf", "leaf", "the leaf is about something else")
         return
-    if (leaf["k"] == "consent.withdrawn") != (record["action"] == "withdrawn"):
+    if leaf["k"] not in _KINDS[_act(record)][0]:
         report.find("receipt.leaf", "leaf", "the leaf tells of another act")
-    listed = leaf["pub"].get("purposes" if record["action"] == "withdrawn" else "permitted")
+    listed = leaf["pub"].get("purposes" if record["action"] == "withdrawn" else "permitted", [])
     if listed != record["permitted"] or leaf["pub"].get("refused", []) != record["refused"]:
         report.find("receipt.leaf", "leaf", "the leaf tells of other decisions")
     if f"/audit/{content['institution']['id']}/" not in origin:
         report.find("receipt.leaf", "leaf", "the log is another institution's")
+
+
+def _act(record: Mapping[str, Any]) -> str:
+    """Raises KeyError where there is no receipt of such an act."""
+    emergency = record["action"] == "signed" and record["capacity"] == "emergency"
+    return "emergency" if emergency else str(record["action"])
+
+
+_KINDS: Mapping[str, tuple[frozenset[str], str]] = {  # act -> codes of the leaf, type of the evidence, after "huizhen."
+    "signed": (frozenset({"consent.signed", "consent.refused"}), "consent"),
+    "withdrawn": (frozenset({"consent.withdrawn"}), "consent-withdrawal"),
+    "assented": (frozenset({"consent.assented"}), "consent-assent"),
+    "witnessed": (frozenset({"consent.witnessed"}), "consent-witness"),
+    "emergency": (frozenset({"consent.emergency"}), "consent-emergency"),
+}
 
 
 def _check_evidence(content: Mapping[str, Any], report: ReceiptReport) -> None:
@@ -208,9 +223,17 @@ def _check_evidence(content: Mapping[str, Any], report: ReceiptReport) -> None:
     evidence, record = json.loads(content["evidence"]), content["record"]
     if (evidence["consult"], evidence.get("seat") or evidence["signer"]["seat"]) != (record["consult"], record["seat"]):
         report.find("receipt.evidence", "evidence", "the evidence is about another person or consult")
-    if record["action"] == "withdrawn":
+    act = _act(record)
+    if evidence["type"] != f"huizhen.{_KINDS[act][1]}":
+        report.find("receipt.evidence", "evidence", "the evidence is of another act")
+        return
+    if act in ("withdrawn", "emergency"):
         if evidence["purposes"] != record["permitted"]:
-            report.find("receipt.evidence", "evidence", "the evidence withdraws something else")
+            report.find("receipt.evidence", "evidence", "the evidence is about other purposes")
+        return
+    if act in ("assented", "witnessed"):
+        if record["permitted"] or record["refused"] or evidence.get("record") != record["withdraws"]:
+            report.find("receipt.evidence", "evidence", "the evidence is about another record")
         return
     said = dict.fromkeys(record["permitted"], True) | dict.fromkeys(record["refused"], False)
     if evidence["decisions"] != said:

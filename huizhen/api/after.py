@@ -14,6 +14,7 @@ from clinic.errors import NotPermitted
 from clinic.people import Role
 from clinic.roles import Action
 from consent import desk, lifecycle
+from consent.attesting import attestable
 from consent.records import ConsentAction
 from huizhen.api.asking_views import hold_request_view
 from huizhen.api.shapes.seat import (
@@ -98,6 +99,7 @@ async def _receipts(tx: StoreTransaction, seat: Seat) -> list[ConsentReceipt]:
                 digest=record.digest,
                 title=title,
                 state=lifecycle.overall(records, record, tx.now),
+                paper=attestable(record),
             )
         )
     return receipts

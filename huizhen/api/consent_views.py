@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 
 from clinic.consult import Seat
+from consent.attesting import attestable
 from consent.companions import Companion
 from consent.records import ConsentRecord
 from huizhen import masks
@@ -14,6 +15,7 @@ def record_view(record: ConsentRecord, foreign: bool) -> ConsentView:
     """`foreign`: for another house before the patient shares with it, names are masked."""
     typed = json.loads(record.evidence).get("signer", {}).get("typed_name", "")
     return ConsentView(
+        paper=attestable(record),
         id=record.id,
         seat=record.seat_id,
         action=record.action,

@@ -7,7 +7,7 @@ from aiohttp import web
 from clinic.roles import Action
 from consent import copies, desk
 from consent.attesting import attestable
-from consent.records import ConsentAction, ConsentRecord
+from consent.records import ConsentAction, ConsentRecord, SignerCapacity
 from huizhen.api.call import Call
 from huizhen.api.consent_views import record_view
 from huizhen.api.route import Own, Route, Table, Unit, seat, staff
@@ -17,9 +17,14 @@ from huizhen.api.shapes.consult import ConsentView
 _NAMES = {
     ("zh", ConsentAction.SIGNED): "我签的同意书",
     ("zh", ConsentAction.WITHDRAWN): "我撤回的同意",
+    ("zh", ConsentAction.ASSENTED): "孩子的意见",
+    ("zh", ConsentAction.WITNESSED): "见证记录",
     ("en", ConsentAction.SIGNED): "my-consent",
     ("en", ConsentAction.WITHDRAWN): "my-withdrawal",
+    ("en", ConsentAction.ASSENTED): "the-childs-assent",
+    ("en", ConsentAction.WITNESSED): "witness",
 }
+_EMERGENCY = {"zh": "紧急批准", "en": "emergency-approval"}
 
 
 async def own_paper(call: Call[NoBody]) -> web.Response:
@@ -54,6 +59,8 @@ def _attachment(body: bytes, record: ConsentRecord, ending: str, content_type: s
     """Never shown inside our own pages; no name of a person in the file's name."""
     plain = f"consent-{record.id[:8]}.{ending}"
     known = _NAMES.get((record.locale, record.action), "consent")
+    if record.capacity is SignerCapacity.EMERGENCY:
+        known = _EMERGENCY.get(record.locale, "emergency-approval")
     full = quote(f"{known}-{record.id[:8]}.{ending}", safe="")
     headers = {
         "Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{full}",

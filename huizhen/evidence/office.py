@@ -53,10 +53,12 @@ class EvidenceOffice:
     async def paper(self, record: ConsentRecord) -> bytes:
         """PDF/A-3b with the evidence attached, PAdES-signed. Raises PaperFailed, PressBusy, CertificateUnusable."""
         async with self.db.read() as tx:
-            parties = await _parties(tx, record)
-            names = await _names(tx, record)
+            about = await _about(tx, record)
+            parties = await _parties(tx, record, about)
+            shared = await _names(tx, record)
+            people = await _people(tx, record)
             house = await tx.institutions.get(record.institution_id)
-        paper = paper_of(record, parties, names)
+        paper = paper_of(record, parties, shared, about=about, names=people)
         pdf = await self.press.set(paper)
         now = self.clock()
         identity = await asyncio.to_thread(self.documents.identity, house.id, house.name, now)
@@ -119,14 +121,26 @@ class EvidenceOffice:
             return [row for each in consults for row in await tx.consent_records.find(consult_id=each)]
 
 
-async def _parties(tx: StoreTransaction, record: ConsentRecord) -> dict[str, Any]:
+async def _about(tx: StoreTransaction, record: ConsentRecord) -> ConsentRecord | None:
+    """The record this one withdraws or stands beside."""
+    try:
+        return None if record.withdraws is None else await tx.consent_records.get(record.withdraws)
+    except MissingRow:
+        return None
+
+
+async def _people(tx: StoreTransaction, record: ConsentRecord) -> dict[str, str]:
+    """Names of staff the evidence knows by id: who entered a withdrawal, who approved in an emergency."""
+    evidence = json.loads(record.evidence)
+    ids = {str(evidence[key]) for key in ("entered_by", "approved_by") if evidence.get(key)}
+    return {staff_id: row.name for staff_id in ids for row in await tx.staff.find(id=staff_id)}
+
+
+async def _parties(tx: StoreTransaction, record: ConsentRecord, about: ConsentRecord | None) -> dict[str, Any]:
     """As sealed in the evidence; a withdrawal's are those of the record it withdraws."""
     found = json.loads(record.evidence).get("parties")
-    if found is None and record.withdraws is not None:
-        try:
-            found = json.loads((await tx.consent_records.get(record.withdraws)).evidence).get("parties")
-        except MissingRow:
-            found = None
+    if found is None and about is not None:
+        found = json.loads(about.evidence).get("parties")
     if isinstance(found, dict):
         return found
     consult = await tx.consults.get(record.consult_id)

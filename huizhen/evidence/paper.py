@@ -5,22 +5,19 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cache
-from importlib.resources import files
+from datetime import UTC
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import segno
 
-from consent.records import ConsentAction, ConsentRecord
+from consent.records import ConsentRecord
 from huizhen import departments
+from huizhen.evidence.forms import Source, form_of
+from huizhen.evidence.phrases import Rows, spaced, words
 
-LOCALES = ("zh", "en")
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: nothing that is mistaken when read out
 _PNG = b"\x89PNG\r\n\x1a\n"
-
-Rows = list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +30,6 @@ class Paper:
     title: str
 
 
-@cache
-def words(locale: str) -> Mapping[str, Any]:
-    text = files("huizhen.words").joinpath(f"paper.{locale}.json").read_text("utf-8")
-    found: Mapping[str, Any] = json.loads(text)
-    return found
-
-
 def verification_code(digest: str) -> str:
     """80 bits of the evidence's digest for people to compare: `XXXX-XXXX-XXXX-XXXX`."""
     number = int(digest[:20], 16)
@@ -47,42 +37,47 @@ def verification_code(digest: str) -> str:
     return "-".join(letters[at : at + 4] for at in range(0, 16, 4))
 
 
-def paper_of(record: ConsentRecord, parties: Mapping[str, Any], shared_with: tuple[str, ...]) -> Paper:
-    """`parties` as `consent.parties` gives them; `shared_with`: names of the institutions, in the paper's language."""
+def paper_of(
+    record: ConsentRecord,
+    parties: Mapping[str, Any],
+    shared_with: tuple[str, ...],
+    *,
+    about: ConsentRecord | None = None,
+    names: Mapping[str, str] | None = None,
+) -> Paper:
+    """`parties` as `consent.parties` gives them; `shared_with`: names of the institutions, in the paper's language;
+    `about`: the record this one speaks of, where it has one; `names`: of staff the evidence knows by id only."""
     locale = "en" if record.locale.startswith("en") else "zh"
     say = words(locale)
     evidence = json.loads(record.evidence)
     zone = ZoneInfo(parties["institution"]["time_zone"])
+    other = {} if about is None else json.loads(about.evidence)
+    form = form_of(Source(record, evidence, say, zone, shared_with, other, names or {}))
     code = verification_code(record.digest)
     image = _image(evidence)
     moment = record.recorded_at.astimezone(UTC)
-    signed = record.action is ConsentAction.SIGNED
-    shown = evidence.get("shown") or {}
-    title = str(shown.get("title") or say["withdrawn_title"])
     data: dict[str, Any] = {
         "lang": locale,
         "date": [moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second],
-        "title": title,
+        "title": form.title,
         "institution": _named(parties["institution"], locale),
-        "lead": "" if signed else say["withdrawn_lead"],
-        "words": {key: value for key, value in say.items() if isinstance(value, str)},
+        "lead": form.lead,
+        "words": {key: value for key, value in say.items() if isinstance(value, str)} | dict(form.headings),
         "who": _filled(_who(parties, record, say)),
-        "sections": [_section(row) for row in shown.get("sections", [])],
-        "questions": _questions(record, evidence, say),
-        "signature": _filled(_signature(record, evidence, say, zone, shared_with)),
+        "sections": form.sections,
+        "questions": form.questions,
+        "signature": _filled(form.signature),
         "image": image is not None,
         "image_note": _image_note(evidence, image, say),
         "proof": _filled(_proof(record, evidence, say, code)),
         "code": code,
-        "legal_basis": [str(basis) for basis in shown.get("legal_basis", [])],
+        "legal_basis": form.legal_basis,
         "footer": say["footer"].format(code=code, record=record.id),
     }
-    if not signed:
-        data["words"]["decided"] = say["withdrawn"]
     beside = {"consent-evidence.json": record.evidence.encode(), "qr.svg": _qr(record, code)}
     if image is not None:
         beside["signature.png"] = image
-    return Paper(data, beside, int(moment.timestamp()), title)
+    return Paper(data, beside, int(moment.timestamp()), form.title)
 
 
 def _named(part: Mapping[str, Any], locale: str) -> str:
@@ -108,76 +103,16 @@ def _who(parties: Mapping[str, Any], record: ConsentRecord, say: Mapping[str, An
     ]
 
 
-def _section(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {"title": row["title"], "parts": [part for part in row["body"].split("\n") if part.strip()]}
-
-
-def _questions(record: ConsentRecord, evidence: Mapping[str, Any], say: Mapping[str, Any]) -> list[dict[str, Any]]:
-    if record.action is ConsentAction.WITHDRAWN:
-        gone = {"consequence": "", "answer": say["withdrawn_answer"], "yes": False}
-        return [{"text": _label(say["purposes"], each.value), **gone} for each in record.permitted]
-    decisions = evidence["decisions"]
-    return [
-        {
-            "text": row["question"],
-            "consequence": row["if_refused"],
-            "answer": say["yes"] if decisions[row["purpose"]] else say["no"],
-            "yes": bool(decisions[row["purpose"]]),
-        }
-        for row in evidence["shown"]["questions"]
-    ]
-
-
-def _signature(
-    record: ConsentRecord, evidence: Mapping[str, Any], say: Mapping[str, Any], zone: ZoneInfo, shared: tuple[str, ...]
-) -> Rows:
-    at = _local(record.recorded_at, zone)
-    if record.action is ConsentAction.WITHDRAWN:
-        return [
-            (say["withdrawn_at"], at),
-            (say["capacity"], _label(say["capacities"], record.capacity.value)),
-            (say["withdrawn_reason"], str(evidence.get("reason") or "")),
-            (say["withdrawn_by"], str(evidence.get("entered_by") or "")),
-            (say["withdraws"], record.withdraws or ""),
-        ]
-    signer = evidence["signer"]
-    return [
-        (say["name"], signer["typed_name"]),
-        (say["capacity"], _label(say["capacities"], signer["capacity"])),
-        (say["relation"], str(signer.get("relation") or "")),
-        (say["assent"], say["assented"] if signer.get("child_assents") else ""),
-        (say["method"], _label(say["methods"], evidence["signature"]["method"])),
-        (say["signed_at"], at),
-        (say["identity"], f"L{signer['identity_level']}" if signer.get("identity_level") else ""),
-        (say["shared_with"], say["comma"].join(shared)),
-    ]
-
-
 def _proof(record: ConsentRecord, evidence: Mapping[str, Any], say: Mapping[str, Any], code: str) -> Rows:
     template = evidence.get("template") or {}
     version = say["version"].format(version=template["version"]) if template else ""
     return [
         (say["code"], code),
-        (say["digest"], _spaced(record.digest)),
+        (say["digest"], spaced(record.digest)),
         (say["record"], record.id),
         (say["template"], f"{template['key']}, {version}" if template else ""),
-        (say["text_digest"], _spaced(str(evidence.get("rendered_text_sha256") or ""))),
+        (say["text_digest"], spaced(str(evidence.get("rendered_text_sha256") or ""))),
     ]
-
-
-def _label(known: Mapping[str, str], code: str) -> str:
-    return known.get(code, code)
-
-
-def _spaced(digest: str) -> str:
-    """In groups of eight, so that people can compare and lines can break."""
-    return " ".join(digest[at : at + 8] for at in range(0, len(digest), 8))
-
-
-def _local(moment: datetime, zone: ZoneInfo) -> str:
-    there = moment.astimezone(zone)
-    offset = there.strftime("%z")
-    return f"{there:%Y-%m-%d %H:%M:%S} (UTC{offset[:3]}:{offset[3:]}, {zone.key})"
 
 
 def _image(evidence: Mapping[str, Any]) -> bytes | None:

@@ -2,14 +2,18 @@
 
 import base64
 import hashlib
+from datetime import UTC, datetime
 from typing import Any
 
 import jwt
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from audit.checkpoint import vkey
 from audit.log import origin
+from huizhen.store.errors import KeysUnreadable
 from huizhen.store.keys import FileKeyRing, replace_file
+from huizhen.store.seal_certificates import installed, thumbprint, valid
 
 _ALGORITHM = "EdDSA"
 
@@ -20,6 +24,7 @@ class KeySealer:
     def __init__(self, keys: FileKeyRing, deployment: str) -> None:
         self._keys = keys
         self._deployment = deployment
+        self._certificates: dict[str, x509.Certificate | None] = {}
 
     def issuer(self, institution_id: str) -> str:
         """`<deployment>/seal/<institution>`: `iss` of each seal and name of its vkey."""
@@ -29,7 +34,20 @@ class KeySealer:
         """Compact JWS over {digest, at, iss}. `digest` = sha256 hex, `at` = unix seconds."""
         key = self._keys.signing_key(institution_id, "seal")
         claims = {"digest": digest, "at": at, "iss": self.issuer(institution_id)}
-        return jwt.encode(claims, key, _ALGORITHM, headers={"kid": key_name(key.public_key().public_bytes_raw())})
+        headers = {"kid": key_name(key.public_key().public_bytes_raw())}
+        certificate = self._certificate(institution_id)
+        if certificate is not None and valid(certificate, datetime.fromtimestamp(at, UTC)):
+            headers["x5t#S256"] = thumbprint(certificate)  # RFC 7515 section 4.1.8
+        return jwt.encode(claims, key, _ALGORITHM, headers=headers)
+
+    def _certificate(self, institution_id: str) -> x509.Certificate | None:
+        """Read once. An unreadable one is as good as none: it only adds to a seal that stands without it."""
+        if institution_id not in self._certificates:
+            try:
+                self._certificates[institution_id] = installed(self._keys, institution_id)
+            except KeysUnreadable:
+                self._certificates[institution_id] = None
+        return self._certificates[institution_id]
 
     def holds(self, institution_id: str, digest: str, jws: str) -> bool:
         """Whether the seal is ours and over this digest."""

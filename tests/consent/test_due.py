@@ -16,7 +16,8 @@ from clinic.booking import Booked
 from clinic.consult import Seat
 from clinic.errors import InvalidInput
 from clinic.people import Role
-from consent import choices, desk, due, languages, situation
+from consent import choices, desk, due, emergency, languages, situation
+from consent.emergency import Emergency
 from consent.errors import AlreadyRefused, SeatCannotSign
 from consent.reconsent import Ask, Change
 from consent.records import ConsentTemplate, Purpose, SignerCapacity
@@ -317,3 +318,18 @@ async def test_evidence_from_before_says_nothing_of_what_it_did_not_keep(world: 
         aged = replace(record, evidence=json.dumps(old))
         assert await due.due(tx, consult, booked.patient_seat, [aged]) == ()
         assert await due.due(tx, consult, booked.patient_seat, [record]) != ()
+
+
+async def test_a_no_to_what_was_never_asked_in_writing_stays_closed(world: World) -> None:
+    booked = await world.book()
+    async with world.db.begin() as tx:
+        found = Emergency("op", "昏迷", "电话未接")
+        await emergency.approve(tx, world.sealer, booked.consult.id, found, by=Actor.staff(world.approver))
+    await world.withdraw(booked.patient_seat, Purpose.TREAT)
+    assert await questions(world, booked) == [Purpose.REC_AV]
+    async with world.db.begin() as tx:
+        shown = await desk.present(tx, booked.patient_seat.id, "zh")
+        given = signing(shown, booked.patient_seat.display_name)
+        await desk.sign(tx, world.sealer, booked.patient_seat.id, given)
+    await publish(world, "visit.patient", major=True)
+    assert set(await again(world, booked)) == {Purpose.REC_AV}

@@ -52,3 +52,18 @@ def test_a_certificate_from_request_to_installation() -> None:
     assert "paper.certificate_unusable" in said
     run("keys", "certificate", house, "--data", "data", "--install", "none.pem", status=1)
     assert "no institution" in run("keys", "certificate", "0" * 32, "--data", "data", status=1)
+
+
+def test_a_certificate_for_the_seal() -> None:
+    house, seal = founded(), ("--seal", "--data", "data")
+    assert "no certificate" in run("keys", "certificate", house, *seal)
+    assert "request in" in run("keys", "certificate", house, *seal, "--request", "s.csr")
+    request, ca = x509.load_pem_x509_csr(Path("s.csr").read_bytes()), LocalCA()
+    own = issue("hospital", request.public_key(), ca)
+    Path("seal.pem").write_bytes(own.public_bytes(serialization.Encoding.PEM) + ca.root_pem)
+    assert "x5t#S256" in run("keys", "certificate", house, *seal, "--install", "seal.pem")
+    assert "CN=Test CA" in run("keys", "certificate", house, *seal)
+    Path("seal.pem").write_bytes(ca.root_pem)
+    assert "another key" in run("keys", "certificate", house, *seal, "--install", "seal.pem", status=1)
+    run("keys", "certificate", house, *seal, "--install", "none.pem", status=1)
+    assert "no institution" in run("keys", "certificate", "0" * 32, *seal, status=1)

@@ -24,6 +24,7 @@ from huizhen.evidence import press as presses
 from huizhen.evidence.authorities import HttpCertificateSigner, HttpTimeStamper
 from huizhen.evidence.certificates import CertificateUnusable, DocumentKeys
 from huizhen.evidence.pades import Statement, signed
+from huizhen.evidence.phrases import words
 from huizhen.evidence.press import FontMissing, PaperFailed, Press, PressBusy
 from tests.support.authorities import LocalCA, LocalTSA, issue, served
 from tests.support.builders import World, signing
@@ -54,7 +55,7 @@ def text_of(pdf: bytes) -> str:
 
 
 def test_both_languages_have_the_same_words() -> None:
-    zh, en = papers.words("zh"), papers.words("en")
+    zh, en = words("zh"), words("en")
     assert set(zh) == set(en)
     for name in ("capacities", "methods", "purposes"):
         assert set(zh[name]) == set(en[name])
@@ -85,7 +86,7 @@ async def test_a_typed_signature_says_so() -> None:
     record = await record_of(method="typed", strokes=())
     paper = paper_of(record)
     assert "signature.png" not in paper.files
-    assert paper.data["image_note"] == papers.words("zh")["image_typed"]
+    assert paper.data["image_note"] == words("zh")["image_typed"]
 
 
 # -- press

@@ -3,14 +3,18 @@
 import json
 import random
 import subprocess
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from audit.events import EventCode
+from audit.transaction import AuditEvent
 from audit.verify.receipt import ReceiptReport, verify_receipt
 from clinic.people import Role
-from tests.huizhen.world import PATIENT_NAME, Booked, Browser, Reply, World, sign, world_at
+from tests.huizhen.world import PATIENT_NAME, Booked, Browser, Reply, World, drawn, sign, world_at
 from tests.support.authorities import LocalCA, LocalTSA, served
 
 
@@ -123,6 +127,97 @@ async def test_a_withdrawal_has_a_paper_and_a_receipt(world: World, tmp_path: Pa
     assert "撤回同意" in text and "录音录像" in text and record in text and PATIENT_NAME in text
     report = verify_receipt(await _receipt(world, browser, withdrawal), _keys(world))
     assert report.findings == [] and report.facts["action"] == "withdrawn"
+
+
+async def _age(world: World, years: int) -> None:
+    async with world.db.begin() as tx:
+        row = await tx.patients.get(world.houses["city"].patient.id)
+        await tx.patients.save(replace(row, birth_date=date(tx.now.year - years, 1, 1)))
+        await tx.append(AuditEvent(EventCode.PATIENT_CHANGED, row.institution_id, "system"))
+
+
+async def _taken(world: World, browser: Browser, record: str, folder: Path) -> tuple[str, ReceiptReport]:
+    """Text of the paper, whose signature holds, and what the receipt proves."""
+    pdf = (await browser.get(f"/api/seat/consents/{record}/paper")).raw
+    said = _signature(pdf, folder)
+    assert "Signature is Valid" in said and "Total document signed" in said
+    attached = subprocess.run(["pdfdetach", "-list", folder / "paper.pdf"], capture_output=True, check=True, timeout=20)
+    assert b"consent-evidence.json" in attached.stdout
+    data = await _receipt(world, browser, record)
+    chance = random.Random(11)
+    for at in (chance.randrange(len(data)) for _ in range(60)):
+        changed = bytearray(data)
+        changed[at] ^= 1 << chance.randrange(8)
+        assert not verify_receipt(bytes(changed), _keys(world)).ok
+    text = _text(pdf, folder)
+    return text + text.replace(" ", ""), verify_receipt(data, _keys(world))
+
+
+@pytest.mark.parametrize("locale", ["zh", "en"])
+async def test_a_childs_own_word_has_a_paper_and_a_receipt(world: World, tmp_path: Path, locale: str) -> None:
+    await _age(world, 9)
+    browser = await world.patient(await world.book())
+    shown = (await browser.get(f"/api/seat/consent?locale={locale}")).body
+    assert shown["signer"]["child_must_assent"] is True
+    signed = await browser.post(
+        "/api/seat/consent",
+        template_id=shown["template_id"],
+        shown_sha256=shown["shown_sha256"],
+        locale=locale,
+        decisions={question["purpose"]: question["purpose"] == "treat" for question in shown["questions"]},
+        again=False,
+        typed_name="城妈妈",
+        capacity="guardian",
+        relation="母亲",
+        child_assents=True,
+        child_name=PATIENT_NAME,
+        signature=drawn(),
+        reading={"sections": [], "read_aloud": False, "font_px": 18},
+    )
+    assert signed.status == 200, signed.body
+    record = next(
+        each for each in (await browser.get("/api/seat/after")).body["consents"] if each["action"] == "assented"
+    )
+    text, report = await _taken(world, browser, record["id"], tmp_path)
+    assert report.findings == [] and report.facts["action"] == "assented"
+    wanted = {
+        "zh": ("孩子本人的意见", "城妈妈", "母亲", "9", "本人同意", "监护人的决定", "民法典", "线上复诊知情同意书"),
+        "en": ("The child's own word", "Signed by guardian", "assents", "Civil Code", "No, I do not agree"),
+    }[locale]
+    assert [each for each in (*wanted, PATIENT_NAME) if each not in text] == []
+
+
+async def test_a_witness_and_an_emergency_have_papers_and_receipts(world: World, tmp_path: Path) -> None:
+    booked = await world.book()
+    path = f"/api/consults/{booked.consult.id}"
+    nurse, approver = await world.staff("city", Role.NURSE), await world.staff("city", Role.APPROVER)
+    staff = world.houses["city"].staff
+    seen = {"capacity": "proxy", "basis": "authorised", "signer_name": "周受托", "document": "授权委托书 7"}
+    body = seen | {"relation": "外甥", "typed_name": staff[Role.NURSE].name}
+    witnessed = (await nurse.post(f"{path}/seats/{booked.patient.id}/consent/witness", **body)).body["id"]
+    reason = "患者昏迷，须立即会诊"
+    approved = (await approver.post(f"{path}/consent/emergency", reason=reason, tried="电话三次未接")).body["id"]
+    browser = await world.patient(booked)
+    text, report = await _taken(world, browser, witnessed, tmp_path)
+    assert report.findings == [] and report.facts["action"] == "witnessed"
+    wanted = ("见证记录", "周受托", "受托人", "患者书面授权", "授权委托书 7", "外甥", staff[Role.NURSE].name, "护士")
+    assert [each for each in wanted if each not in text] == []
+    text, report = await _taken(world, browser, approved, tmp_path)
+    assert report.findings == [] and report.facts["permitted"] == "treat"
+    said = ("紧急情况下的批准", reason, "电话三次未接", "接受远程诊疗", staff[Role.APPROVER].name, "第一千二百二十条")
+    assert [each for each in said if each not in text] == []
+    archivist = await world.staff("city", Role.ARCHIVIST)
+    listed = (await archivist.get(f"{path}/consents")).body["items"]
+    assert {row["id"] for row in listed} == {witnessed, approved}
+    assert (await archivist.get(f"{path}/consents/{approved}/paper")).status == 200
+
+
+async def test_a_correction_has_no_paper(world: World) -> None:
+    _, browser, record = await _signed(world)
+    nurse = await world.staff("city", Role.NURSE)
+    corrected = (await nurse.post(f"/api/consents/{record}/correct", reason="不是这位患者")).body["id"]
+    assert (await browser.get(f"/api/seat/consents/{corrected}/paper")).code == "paper.nothing"
+    assert (await browser.get(f"/api/seat/consents/{corrected}/receipt")).code == "paper.nothing"
 
 
 async def test_who_gets_a_paper(world: World) -> None:

@@ -1,16 +1,25 @@
 """Destroyed means destroyed: over restarts, old copies of the file, and restored backups."""
 
+import base64
+import hashlib
 import shutil
 import stat
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import jwt
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
+from huizhen.evidence.certificates import DocumentKeys
+from huizhen.store import key_backup, seal_certificates
 from huizhen.store.errors import KeyMissing, KeysUnreadable
 from huizhen.store.key_backup import backup, restore
 from huizhen.store.keys import FileKeyRing, Tombstone
 from huizhen.store.seals import KeySealer, export_verifier_keys, jwks, verifier_keys
 from recording.errors import KeyDestroyed
+from tests.support.authorities import LocalCA, issue
 
 WORDS = "correct horse battery"
 
@@ -165,4 +174,66 @@ def test_public_keys_are_exported(ring: FileKeyRing, tmp_path: Path) -> None:
     assert (tmp_path / "keys" / "public.vkeys").read_text().splitlines() == lines
     (key,) = jwks(ring, "i1")["keys"]
     assert (key["kty"], key["crv"]) == ("OKP", "Ed25519") and jwks(ring, "i2") == {"keys": []}
+    ring.close()
+
+
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+def test_a_seal_names_the_certificate_of_its_key_while_that_is_valid(ring: FileKeyRing) -> None:
+    ca, at = LocalCA(), int(NOW.timestamp())
+    assert "x5t#S256" not in jwt.get_unverified_header(KeySealer(ring, "test").seal("i1", "ab", at))
+    asked = x509.load_pem_x509_csr(seal_certificates.request(ring, "i1", "县人民医院" * 20))
+    assert asked.is_signature_valid
+    own = issue("hospital", asked.public_key(), ca, start=NOW - timedelta(days=1))
+    chain = own.public_bytes(serialization.Encoding.PEM) + ca.root_pem
+    for pem, when, why in (
+        (b"nonsense", NOW, "not PEM"),
+        (ca.root_pem, NOW, "another key"),
+        (chain, NOW - timedelta(days=99), "not valid today"),
+    ):
+        with pytest.raises(KeysUnreadable, match=why):
+            seal_certificates.install(ring, "i1", pem, when)
+    assert seal_certificates.install(ring, "i1", chain, NOW) == own
+    sealer = KeySealer(ring, "test")
+    named = sealer.seal("i1", "ab", at)
+    der = own.public_bytes(serialization.Encoding.DER)
+    expected = base64.urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b"=").decode()
+    assert jwt.get_unverified_header(named)["x5t#S256"] == expected
+    assert sealer.holds("i1", "ab", named)
+    late = sealer.seal("i1", "ab", int(own.not_valid_after_utc.timestamp()))
+    assert "x5t#S256" not in jwt.get_unverified_header(late)
+    assert "x5t#S256" not in jwt.get_unverified_header(sealer.seal("i2", "ab", at))
+    seal_certificates.chain_path(ring, "i1").write_bytes(b"damaged")
+    assert "x5t#S256" not in jwt.get_unverified_header(KeySealer(ring, "test").seal("i1", "ab", at))
+    ring.close()
+
+
+def test_the_document_key_and_certificates_are_in_the_backup(ring: FileKeyRing, tmp_path: Path) -> None:
+    documents = DocumentKeys(ring.directory)
+    mine = documents.identity("i1", "县人民医院", NOW)
+    chain = seal_certificates.chain_path(ring, "i1")
+    chain.write_bytes(b"chain")
+    target = tmp_path / "b"
+    backup(ring, target, WORDS)
+    elsewhere = FileKeyRing(tmp_path / "elsewhere")
+    restore(elsewhere, target, WORDS)
+    back = DocumentKeys(elsewhere.directory)
+    assert stat.S_IMODE(back.key_path("i1").stat().st_mode) == 0o600
+    assert back.identity("i1", "x", NOW).certificate == mine.certificate
+    assert seal_certificates.chain_path(elsewhere, "i1").read_bytes() == b"chain"
+    third = FileKeyRing(tmp_path / "third")
+    own = DocumentKeys(third.directory).identity("i1", "另一个", NOW)  # a key of its own: it stays, with its chain
+    restore(third, target, WORDS)
+    assert DocumentKeys(third.directory).identity("i1", "x", NOW).certificate == own.certificate
+    for opened in (ring, elsewhere, third):
+        opened.close()
+
+
+def test_a_backup_writes_no_other_files(ring: FileKeyRing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_backup, "_files", lambda folder: [("../escaped.key", "QUJD")])
+    backup(ring, tmp_path / "b", WORDS)
+    with pytest.raises(KeysUnreadable, match="no key"):
+        restore(ring, tmp_path / "b", WORDS)
+    assert not (tmp_path / "escaped.key").exists()
     ring.close()

@@ -94,7 +94,7 @@ const queue = () => ({ position: state.ahead + 1, ahead: state.ahead, estimate_m
 const after = () => ({
   status: state.status, ended_at: iso(),
   note: state.note ? { complaint: "头晕两周，血压波动", findings: "家庭自测血压 150/95 mmHg", diagnosis: "高血压病 2 级", advice: "氨氯地平 5 mg 每日一次；两周后复诊；低盐饮食。", signed_at: iso(), author: "李卫国" } : null,
-  consents: [{ id: "1", action: "signed", permitted: ["treat", "rec_av"], refused: [], recorded_at: iso(-3_600_000), digest: "9f2c".repeat(16), title: words.zh.title }],
+  consents: [{ id: "1", action: "signed", permitted: ["treat", "rec_av"], refused: [], recorded_at: iso(-3_600_000), digest: "9f2c".repeat(16), title: words.zh.title, paper: true }],
   viewers: state.note ? [{ when: iso(), who_role: "archivist", institution: "江城市第一医院", what: "view_recording" }] : [],
   institution: overview().institution, recording: { exists: true, state: "sealed", kept_until: iso(3 * 365 * 86_400_000), disposed_at: null },
   may_ask_hold: true, hold_requests: [],

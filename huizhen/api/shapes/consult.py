@@ -126,6 +126,7 @@ class EvidenceView(Answer):
 
 
 class ConsentView(Answer):
+    paper: bool
     id: str
     seat: str
     action: ConsentAction

@@ -276,6 +276,7 @@ class ConsentReceipt(Answer):
     digest: str
     title: str
     state: RecordState
+    paper: bool
 
 
 class Viewer(Answer):

@@ -48,7 +48,7 @@ export interface NewEvidence {
 }
 export interface ConsentView {
   id: string; seat: string; action: "signed" | "withdrawn" | "assented" | "witnessed" | "entered_in_error"; permitted: Purpose[]; refused: Purpose[];
-  capacity: string; locale: string; recorded_at: string; digest: string; signer: string;
+  capacity: string; locale: string; recorded_at: string; digest: string; signer: string; paper: boolean;
 }
 export interface CompanionView {
   seat: string; present: boolean; name: string; relation: string; in_call: boolean; permits_recording: boolean | null; recorded_at: string;

@@ -136,7 +136,7 @@ export interface AfterVisit {
   } | null;
   consents: {
     id: string; action: ConsentAction; permitted: Purpose[]; refused: Purpose[];
-    recorded_at: string; digest: string; title: string; state: ConsentState;
+    recorded_at: string; digest: string; title: string; state: ConsentState; paper: boolean;
   }[];
   viewers: { when: string; who_role: string; institution: string; what: string }[];
   institution: InstitutionCard;

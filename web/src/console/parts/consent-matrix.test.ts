@@ -7,7 +7,7 @@ const seat = (id: string, role: SeatView["role"], consent: SeatView["consent"], 
   id, role, display_name: id, state: "admitted", online: true, publishing: [], muted: [], hand: false, recorded: false, consent, ...more,
 });
 const act = (who: string, at: string, more: Partial<ConsentView>): ConsentView => ({
-  id: at, seat: who, action: "signed", permitted: [], refused: [], capacity: "self", locale: "zh", recorded_at: at, digest: "", signer: "张晓明", ...more,
+  id: at, seat: who, action: "signed", permitted: [], refused: [], capacity: "self", locale: "zh", recorded_at: at, digest: "", signer: "张晓明", paper: true, ...more,
 });
 
 describe("consent at a glance", () => {
