@@ -79,6 +79,8 @@ class Action(StrEnum):
     MARK_ABSENT = "mark_absent"
     SEE_QUEUE = "see_queue"
     TELL_WHEREABOUTS = "tell_whereabouts"
+    ADD_IMAGES = "add_images"
+    MEASURE_IMAGES = "measure_images"
 
 
 class Reach(StrEnum):
@@ -182,6 +184,8 @@ reassign            -   -   -   -   -   -   -   -   Y   -   -   -   -   -   Y
 mark_absent         -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -
 see_queue           -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -
 tell_whereabouts    C   C   C   C   C   C   C   C   C   -   -   -   -   -   -
+add_images          -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -
+measure_images      -   -   -   -   C   C   C   C   -   -   -   -   -   -   -
 """
 # Roles of the room that came later: what they may do, nothing else. A declared person acts through nobody's page.
 _ROOM_ONLY: Mapping[Role, Mapping[Action, Reach]] = {

@@ -36,6 +36,7 @@ from consent.attesting import ConsentAttestation
 from consent.companions import Companion
 from consent.records import ConsentRecord, ConsentRequest, ConsentSettings, ConsentTemplate, TemplateDraft
 from huizhen.auth.rows import DeviceSession, JoinLink, PlaybackView, StaffCredential, StaffSession
+from imaging.records import ImageFindings, ImageInstance, ImageSeries, ImageStudy, SeriesOpening
 from recording.records import Gap, Recording, Segment, SpokenMark
 
 
@@ -100,6 +101,11 @@ TABLES: tuple[Table, ...] = (
     Table("access_grants", AccessGrant, indexes=(("institution_id", "state"), *_CONSULT, ("recording_id",))),
     Table("legal_holds", LegalHold, indexes=(("institution_id",), *_CONSULT)),
     Table("disposals", Disposal, indexes=(("institution_id", "state"),)),
+    Table("image_studies", ImageStudy, indexes=_CONSULT),
+    Table("image_series", ImageSeries, append_only=True, indexes=(*_CONSULT, ("study_id",))),
+    Table("image_instances", ImageInstance, append_only=True, indexes=(*_CONSULT, ("series_id",))),
+    Table("series_openings", SeriesOpening, append_only=True, indexes=(*_CONSULT, ("series_id",))),
+    Table("image_findings", ImageFindings, append_only=True, indexes=_CONSULT),
     Table("doctor_books", DoctorBook, evidential=False),
     Table("staff_credentials", StaffCredential, evidential=False),
     Table("staff_sessions", StaffSession, evidential=False, indexes=(("staff_id",),)),
@@ -159,6 +165,11 @@ class StoreTransaction(ABC):
     access_grants: Repository[AccessGrant]
     legal_holds: Repository[LegalHold]
     disposals: Repository[Disposal]
+    image_studies: Repository[ImageStudy]
+    image_series: Repository[ImageSeries]
+    image_instances: Repository[ImageInstance]
+    series_openings: Repository[SeriesOpening]
+    image_findings: Repository[ImageFindings]
     staff_credentials: Repository[StaffCredential]
     staff_sessions: Repository[StaffSession]
     join_links: Repository[JoinLink]

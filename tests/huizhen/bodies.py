@@ -73,6 +73,7 @@ _SAMPLES: dict[str, dict[str, Any]] = {
     "StaffWithdrawal": {"purposes": ["rec_av"], "reason": "来电", "identified": "called_back"},
     "EmergencyBody": {"reason": "昏迷", "tried": "电话未接"},
     "CorrectBody": {"reason": "记错了"},
+    "FindingsBody": {"version": 1, "measurements": []},
 }
 
 
