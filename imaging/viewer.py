@@ -154,8 +154,8 @@ def _moved(view: View, op: Show | Scroll | Window | Place) -> View:
             return replace(view, at=at)
         case Window(centre=centre, width=width):
             return replace(view, centre=centre, width=width)
-        case Place(zoom=zoom, x=x, y=y):
-            return replace(view, zoom=zoom, x=x, y=y)
+        case _:
+            return replace(view, zoom=op.zoom, x=op.x, y=op.y)
 
 
 def _lead(document: Document, person: Person, to: str) -> Document:

@@ -70,7 +70,7 @@ class ImageChamber:
                 told = None
                 if ended == b"done\n":
                     with suppress(ValueError):
-                        told = await asyncio.to_thread(wire.told, target, len(parts))
+                        told = await asyncio.to_thread(_believed, target, len(parts))
             except BaseException:
                 target.close()
                 raise
@@ -78,6 +78,16 @@ class ImageChamber:
             target.close()
             return None
         return [Looked(part, each, target) for part, each in zip(parts, told, strict=True)]
+
+
+def _believed(target: BinaryIO, expected: int) -> list[wire.Told]:
+    """Raises ValueError."""
+    told = wire.told(target, expected)
+    for each in told:
+        if each.opened is not None:
+            target.seek(each.at)
+            wire.check_metadata(target.read(each.opened.metadata))
+    return told
 
 
 def close(looked: Sequence[Looked]) -> None:

@@ -173,3 +173,41 @@ def _check(said: Opened) -> None:
     )
     if not fits:
         raise ValueError("head")
+
+
+_TAG = re.compile(r"[0-9A-F]{8}\Z")
+_VR = re.compile(r"[A-Z]{2}\Z")
+_OF_THE_PATIENT = frozenset({"00100040", "00101010"})  # sex and age: all of group 0010 that may leave
+_DEEPEST = 6
+
+
+def check_metadata(raw: bytes) -> None:
+    """DICOM JSON and nothing that names the patient, whatever became of the child. Raises ValueError."""
+    try:
+        said = json.loads(raw)
+    except RecursionError:
+        raise ValueError("metadata") from None
+    _check_level(said, 0)
+
+
+def _check_level(said: Any, depth: int) -> None:
+    if not isinstance(said, dict) or depth > _DEEPEST:
+        raise ValueError("metadata")
+    for tag, element in said.items():
+        if not _TAG.match(tag) or (tag.startswith("0010") and tag not in _OF_THE_PATIENT):
+            raise ValueError("metadata")
+        if not isinstance(element, dict) or not set(element) <= {"vr", "Value"}:
+            raise ValueError("metadata")
+        if not isinstance(element.get("vr"), str) or not _VR.match(element["vr"]):
+            raise ValueError("metadata")
+        _check_values(element["vr"], element.get("Value", []), depth)
+
+
+def _check_values(vr: str, values: Any, depth: int) -> None:
+    if not isinstance(values, list):
+        raise ValueError("metadata")  # noqa: TRY004 (a malformed message, not a wrong call)
+    for value in values:
+        if vr == "SQ":
+            _check_level(value, depth + 1)
+        elif not isinstance(value, (str, int, float)):
+            raise ValueError("metadata")

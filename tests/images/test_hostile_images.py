@@ -157,3 +157,31 @@ async def test_what_a_delivery_costs_is_bounded() -> None:
         looked = await ImageChamber().look(parts)
         close(looked)
         assert len(looked) == 3
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"[]",
+        b"{",
+        b'{"x": {"vr": "US"}}',
+        b'{"00280010": {"vr": "us"}}',
+        b'{"00280010": {"vr": "US", "Value": 5}}',
+        b'{"00280010": {"vr": "US", "Value": [[5]]}}',
+        b'{"00280010": {"vr": "US", "InlineBinary": "AAAA"}}',
+        b'{"00280010": ["US"]}',
+        b'{"00100010": {"vr": "PN", "Value": ["OUYANG^HE"]}}',
+        b'{"52009230": {"vr": "SQ", "Value": [{"00100020": {"vr": "LO"}}]}}',
+        b'{"52009230": {"vr": "SQ", "Value": [5]}}',
+        b'{"a":' * 100_000,
+        b'{"52009230": {"vr": "SQ", "Value": [' * 9 + b"{}" + b"]}}" * 9,
+    ],
+)
+def test_metadata_is_dicom_json_without_a_name_or_it_is_nothing(said: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        wire.check_metadata(said)
+
+
+def test_metadata_as_it_should_be() -> None:
+    wire.check_metadata(b'{"00100040": {"vr": "CS", "Value": ["F"]}, "00280010": {"vr": "US", "Value": [512]}}')
+    wire.check_metadata(b'{"52009230": {"vr": "SQ", "Value": [{"00200032": {"vr": "DS", "Value": [0.5]}}]}}')

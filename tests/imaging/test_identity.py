@@ -12,7 +12,7 @@ from tests.support.clock import START
 
 
 def patient(**changes: Any) -> Patient:
-    values = {
+    values: dict[str, Any] = {
         "id": "p",
         "institution_id": "i",
         "name": "欧阳鹤",

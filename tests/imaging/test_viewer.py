@@ -56,7 +56,7 @@ def test_another_picture_begins_anew() -> None:
 
 def test_who_leads_moves_the_view_and_the_others_follow_or_look_apart() -> None:
     led = after((EXPERT, Lead("expert")), (OTHER, Follow(False)))
-    assert (led.leader, led.apart) == ("expert", {"other"})
+    assert (led.leader, led.apart) == ("expert", frozenset({"other"}))
     for op in (Show("s"), Scroll(1), Window(1, 2), Place(1, 0, 0)):
         with pytest.raises(NotLeading):
             apply(led, OTHER, op)
@@ -158,6 +158,34 @@ def test_pointers_are_the_newest_go_out_and_keep_their_colour() -> None:
     assert pointers.colour("ninth") in COLOURS
 
 
+def test_who_was_away_for_long_takes_the_whole_and_forgets_what_was_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    table, late = Table(), Replica(OTHER)
+    stamped = [table.act(str(number), EXPERT, Scroll(number)) for number in range(KEPT + 5)]
+    late.hear(stamped[-1])
+    late.hear(stamped[2])
+    assert (late.gap, late.confirmed.version) == (True, 0)
+    late.catch_up(table.since(0))
+    assert (late.gap, late.confirmed) == (False, table.document)
+    late.hear(stamped[1])
+    assert late.confirmed == table.document, "old news"
+    monkeypatch.setattr("imaging.replica.MOST_AHEAD", 2)
+    flooded = Replica(OTHER)
+    for each in stamped[1:6]:
+        flooded.hear(each)
+    assert len(flooded._ahead) == 2
+    flooded.hear(stamped[1])
+    flooded.catch_up(table.since(0))
+    assert flooded.confirmed == table.document
+
+
+def test_very_old_acts_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imaging.table._RESENT", 2)
+    table = Table()
+    for number in range(4):
+        table.act(str(number), EXPERT, Scroll(number))
+    assert len(table._known) == 2
+
+
 # --- eight viewers, a bad network ---
 
 PEOPLE = [Person(f"v{number}", presides=number == 0) for number in range(8)]
@@ -214,6 +242,7 @@ class Bad:
         self.table._recent = type(self.table._recent)(maxlen=kept)
         self.viewers = [Replica(person) for person in PEOPLE]
         self.wire: list[tuple[int, Any]] = []
+        self.away: set[int] = set()
         self.taken = 0
 
     def send(self, who: int, op_id: str, op: Op) -> None:
@@ -231,6 +260,8 @@ class Bad:
             self.put(each, stamped)
 
     def put(self, who: int, message: Stamped | str) -> None:
+        if who in self.away:
+            return
         if self.chance.random() >= self.loss:
             self.wire.append((who, message))
         if self.chance.random() < 0.1:
@@ -247,9 +278,12 @@ class Bad:
                 self.viewers[who].hear(message)
         if self.chance.random() < 0.2:
             self.reconnect(self.chance.randrange(8))
+        if self.chance.random() < 0.1:
+            self.away.add(self.chance.randrange(8))
 
     def reconnect(self, who: int) -> None:
         """Catch up, then send again what has no answer."""
+        self.away.discard(who)
         viewer = self.viewers[who]
         viewer.catch_up(self.table.since(viewer.confirmed.version))
         for op_id, op in viewer.pending:
