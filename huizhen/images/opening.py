@@ -7,7 +7,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from huizhen.images import parsing, pixels, told, waveform, wire
+from huizhen.images import parsing, pixels, scp, told, waveform, wire
 from huizhen.inspection import kinds, layout, papers
 from huizhen.inspection.verdict import DAMAGED, TOO_COMPLEX, UNKNOWN_TYPE, Refused
 from imaging.identity import Named
@@ -24,6 +24,8 @@ def look(data: memoryview) -> Found:
     if not parsing.is_dicom(data):
         if b"AnnotatedECG" in bytes(data[:4096]):
             return _aecg(bytes(data))
+        if scp.is_scp(data):
+            return _ecg(bytes(data), *scp.traces(bytes(data)))
         raise Refused(UNKNOWN_TYPE)
     found = parsing.opened(data)
     try:
@@ -70,17 +72,21 @@ def _paper(found: Dataset) -> Found:
 
 
 def _aecg(data: bytes) -> Found:
-    groups, document = waveform.aecg(data)
-    person = document["patient"]
-    said = _bytes({"00080060": {"vr": "CS", "Value": ["ECG"]}})
-    frame = _bytes({"groups": groups, **waveform.summary(groups)})
-    own = f"2.25.{int.from_bytes(hashlib.sha256(data).digest()[:16], 'big')}"  # an aECG names no DICOM identifiers
+    groups, person = waveform.aecg(data)
     named = Named(
         names=(person["name"][:_TEXT],) if person.get("name") else (),
         birth_date=person.get("born", ""),
         sex=person.get("sex", "")[:_TEXT],
     )
+    return _ecg(data, groups, named)
+
+
+def _ecg(data: bytes, groups: list[dict[str, Any]], named: Named) -> Found:
+    """Of a file that has no DICOM identifiers: they are made from its bytes."""
+    said = _bytes({"00080060": {"vr": "CS", "Value": ["ECG"]}})
+    frame = _bytes({"groups": groups, **waveform.summary(groups)})
     blank = Dataset()
+    own = f"2.25.{int.from_bytes(hashlib.sha256(data).digest()[:16], 'big')}"
     blank.StudyInstanceUID = blank.SeriesInstanceUID = blank.SOPInstanceUID = own
     blank.SOPClassUID, blank.Modality = _AECG, "ECG"
     return _head(blank, "waveform", named, (said, (), [frame])), [said, frame]

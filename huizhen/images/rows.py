@@ -16,7 +16,7 @@ from imaging.keeping import Arrived
 from imaging.records import Identity, ImageInstance, ImageSeries, ImageStudy, Kind
 
 FOLDER = "images"
-DICOM, AECG = "application/dicom", "application/xml"
+DICOM, ECG = "application/dicom", "application/octet-stream"  # aECG and SCP-ECG
 _PREAMBLE = 128
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _PHOTO_CLASS = "1.2.840.10008.5.1.4.1.1.77.1.4"

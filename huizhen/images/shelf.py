@@ -189,7 +189,7 @@ class ImageShelf:
 def _for_chamber(part: Part) -> bool:
     part.file.seek(part.at)
     head = part.file.read(min(part.size, _HEAD))
-    return head[128:132] == b"DICM" or b"AnnotatedECG" in head
+    return head[128:132] == b"DICM" or b"AnnotatedECG" in head or head[16:22] == b"SCPECG"
 
 
 def _of_dicom(case: Case, looked: Looked, opened: wire.Opened) -> Ready:
@@ -197,7 +197,7 @@ def _of_dicom(case: Case, looked: Looked, opened: wire.Opened) -> Ready:
     part.file.seek(part.at + 128)
     dicom = part.file.read(4) == b"DICM"
     digest = rows.digests(part, preamble=dicom)
-    row = rows.of_dicom(case, opened, part.size, digest, rows.DICOM if dicom else rows.AECG)
+    row = rows.of_dicom(case, opened, part.size, digest, rows.DICOM if dicom else rows.ECG)
     kept = (
         rows.kept_file(part, Source(io.BytesIO(bytes(128)), 0, 128))
         if dicom

@@ -68,7 +68,7 @@ def _channel(item: Dataset) -> Json:
 
 
 def aecg(data: bytes) -> tuple[list[Json], Json]:
-    """The traces of an HL7 v3 annotated ECG and what it says of itself. Raises Refused.
+    """The traces of an HL7 v3 annotated ECG, and name, birth date and sex it gives. Raises Refused.
 
     A document with a DTD is refused before it is parsed: no entity is ever expanded, no address ever asked.
     """
@@ -86,7 +86,7 @@ def aecg(data: bytes) -> tuple[list[Json], Json]:
         raise Refused(DAMAGED) from error
     if not groups:
         raise Refused(UNSUPPORTED)
-    return groups, {"root": _id(root), "patient": _subject(root)}
+    return groups, _subject(root)
 
 
 def _sequence_set(node: Tree.Element) -> Json | None:
@@ -120,11 +120,6 @@ def _lead(code: str, scale: Tree.Element | None, origin: Tree.Element | None) ->
         "scale": float(scale.get("value", "1")) if scale is not None else 1.0,
         "baseline": float(origin.get("value", "0")) if origin is not None else 0.0,
     }
-
-
-def _id(root: Tree.Element) -> str:
-    found = root.find(f"{_V3}id")
-    return found.get("root", "") if found is not None else ""
 
 
 def _subject(root: Tree.Element) -> Json:
