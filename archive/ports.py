@@ -5,10 +5,11 @@ from typing import Protocol
 from archive.records import AccessGrant, Disposal, HoldRequest, LegalHold, RetainedRecord
 from audit.transaction import Repository
 from consent.attesting import ConsentAttestation
+from imaging.transaction import ImagingTransaction
 from recording.ports import RecordingTransaction
 
 
-class ArchiveTransaction(RecordingTransaction, Protocol):
+class ArchiveTransaction(RecordingTransaction, ImagingTransaction, Protocol):
     retained_records: Repository[RetainedRecord]
     access_grants: Repository[AccessGrant]
     legal_holds: Repository[LegalHold]

@@ -25,6 +25,7 @@ from clinic.documents import canonical, digest
 from clinic.people import CLINICIANS
 from clinic.upload import EvidenceFile
 from consent.transaction import Sealer
+from imaging.records import ImageStudy
 from recording.ports import Blobs, KeyRing
 from recording.records import Recording
 
@@ -145,7 +146,19 @@ async def _encrypted(tx: ArchiveTransaction, disposal: Disposal) -> list[Encrypt
     for file in await _papers(tx, disposal):
         folder = f"{file.blob_key.rpartition('/')[0]}/"
         found.append(Encrypted(file.institution_id, file.consult_id, file.id, file.key_id, folder, (file.blob_key,)))
+    for study in await _studies(tx, disposal):
+        keys = tuple(row.blob_key for row in await tx.image_instances.find(consult_id=study.consult_id))
+        own = tuple(key for key in keys if f"/{study.id}/" in key)
+        folder = f"{own[0].rpartition('/')[0]}/"
+        found.append(Encrypted(study.institution_id, study.consult_id, study.id, study.key_id, folder, own))
     return found
+
+
+async def _studies(tx: ArchiveTransaction, disposal: Disposal) -> list[ImageStudy]:
+    """Images go with the visit record they belong to."""
+    records = [await tx.retained_records.get(record_id) for record_id in disposal.record_ids]
+    consults = [row.consult_id for row in records if row.record_class == EMR]
+    return [study for consult_id in consults for study in await tx.image_studies.find(consult_id=consult_id)]
 
 
 async def _papers(tx: ArchiveTransaction, disposal: Disposal) -> list[EvidenceFile]:
@@ -234,7 +247,7 @@ async def _forget(tx: ArchiveTransaction, keyring: KeyRing, disposal: Disposal) 
 async def _certificate(tx: ArchiveTransaction, disposal: Disposal, dues: Sequence[Due]) -> dict[str, Any]:
     policy = await policy_of(tx, disposal.institution_id)
     rules = await rules_of(tx, disposal.institution_id)
-    papers = await _papers(tx, disposal)
+    papers, studies = await _papers(tx, disposal), await _studies(tx, disposal)
     media = []
     segments_total = bytes_total = 0
     for recording in await _recordings(tx, disposal):
@@ -263,6 +276,7 @@ async def _certificate(tx: ArchiveTransaction, disposal: Disposal, dues: Sequenc
         "policy_in_force": policy.version,
         "media": media,
         "papers": [{"file": file.id, "key": file.key_id, "sha256": file.blob_sha256} for file in papers],
+        "images": [{"study": study.id, "key": study.key_id} for study in studies],
         "tombstones": [{"key": key_id, "sha256": tombstone} for key_id, tombstone in disposal.tombstones],
         "counts": {"records": len(dues), "segments": segments_total, "bytes": bytes_total},
         "destroyed_at": tx.now,
@@ -307,6 +321,11 @@ async def _erase(tx: ArchiveTransaction, record: RetainedRecord) -> Mapping[str,
             ("follow_up_evidence", tx.follow_up_evidence),
             ("attestations", tx.attestations),
             ("evidence_files", tx.evidence_files),
+            ("image_findings", tx.image_findings),
+            ("series_openings", tx.series_openings),
+            ("image_instances", tx.image_instances),
+            ("image_series", tx.image_series),
+            ("image_studies", tx.image_studies),
             ("cases", tx.cases),
             ("opinions", tx.opinions),
             ("decision_notes", tx.decision_notes),

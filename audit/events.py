@@ -138,6 +138,12 @@ class EventCode(StrEnum):
     OPINION_SIGNED = "opinion.signed"
     REPORT_SIGNED = "opinion.report_signed"
     DECISION_SIGNED = "decision.signed"
+    # the image table
+    IMAGES_STORED = "images.stored"
+    IMAGES_REFUSED = "images.refused"
+    IMAGES_IDENTITY_CONFIRMED = "images.identity_confirmed"
+    IMAGES_OPENED = "view.images"
+    IMAGES_MEASURED = "images.measured"
     # archive
     RECORDING_VIEWED = "view.recording"
     ACCESS_REQUESTED = "archive.access_requested"

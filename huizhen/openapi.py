@@ -7,7 +7,7 @@ from pydantic.json_schema import models_json_schema
 
 import huizhen
 from huizhen.api.call import DEVICE_COOKIE, STAFF_COOKIE
-from huizhen.api.route import Door, Route
+from huizhen.api.route import ID, SHAPES, Door, Route
 from huizhen.api.shapes.base import NoQuery, Stream
 from huizhen.api.table import ROUTES
 
@@ -109,8 +109,15 @@ def _tag(path: str) -> str:
 
 
 def _path_parameters(route: Route[Any]) -> list[dict[str, Any]]:
-    schema = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
-    return [{"name": name, "in": "path", "required": True, "schema": schema} for name in route.parameters]
+    return [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "pattern": f"^{SHAPES.get(name, ID)}$"},
+        }
+        for name in route.parameters
+    ]
 
 
 def _query_parameters(route: Route[Any]) -> list[dict[str, Any]]:

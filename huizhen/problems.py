@@ -16,6 +16,7 @@ from huizhen.auth.errors import AuthError
 from huizhen.inspection.errors import UploadError
 from huizhen.store.errors import StoreError
 from huizhen.verification import NotLocal
+from imaging.errors import ImagingError
 from recording.errors import RecordingError
 from rtc.errors import MediaError
 from signaling.errors import SignalingError
@@ -33,6 +34,7 @@ CODED = (
     StoreError,
     NotLocal,
     UploadError,
+    ImagingError,
 )
 
 
@@ -109,6 +111,9 @@ STATUS: Mapping[str, int] = {
     "upload.too_many_pages": 422,
     "upload.too_complex": 422,
     "upload.infected": 422,
+    "images.error": 409,
+    "images.unsupported": 415,
+    "images.bad_measurement": 422,
     "consent.wording_incomplete": 422,
     "consent.same_hands": 403,
     "consent.witness_missing": 403,

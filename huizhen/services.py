@@ -13,6 +13,7 @@ from huizhen.auth.staff import StaffDoor
 from huizhen.evidence.office import EvidenceOffice
 from huizhen.evidence_shelf import EvidenceShelf
 from huizhen.health import Health
+from huizhen.images.shelf import ImageShelf
 from huizhen.metrics import Metrics
 from huizhen.outbox import Outbox
 from huizhen.settings import Settings
@@ -47,4 +48,5 @@ class Services:
     papers: EvidenceOffice
     outbox: Outbox
     speech: SpeechShelf
+    images: ImageShelf
     base_url: Callable[[], str]  # what links begin with

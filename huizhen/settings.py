@@ -165,6 +165,9 @@ class Settings(BaseSettings):
     upload_seconds: float = Field(
         180.0, gt=0, le=900, description="Longest time one upload may take, inspection included."
     )
+    image_limit_mb: int = Field(
+        256, ge=1, le=480, description="Largest delivery of images (DICOM, ECG, photos, PDF) to a consult, in MiB."
+    )
     clamd_socket: Path | None = Field(
         None, description="Unix socket of a ClamAV daemon. With it no uploaded paper is taken unscanned."
     )

@@ -31,6 +31,8 @@ from huizhen.evidence.press import Press
 from huizhen.evidence_shelf import EvidenceShelf
 from huizhen.headers import source_of
 from huizhen.health import Health
+from huizhen.images.chamber import ImageChamber
+from huizhen.images.shelf import ImageShelf
 from huizhen.inspection.chamber import Chamber
 from huizhen.inspection.clamd import scanner
 from huizhen.inspection.intake import Intake
@@ -65,6 +67,7 @@ Clock = Callable[[], datetime]
 
 _MEBIBYTE = 1024 * 1024
 _KEY_BYTES = 32
+_IMAGES_AT_ONCE = 2  # deliveries arriving; each takes at most its limit in memory
 
 
 @dataclass(slots=True)
@@ -92,6 +95,7 @@ class Parts:
         await self.recorder.recover()
         await self.services.evidence.sweep(self.database, await chores.institutions(self.database))
         await founding.complete_wording(self.database)
+        await self.services.images.sweep(self.database, await chores.institutions(self.database))
         await self.edge.start()
         await self.live.start()
         await upkeep.restore(self.live)
@@ -206,6 +210,7 @@ def _assemble(
         papers=evidence_office(settings, clock, database, checkpoints),
         outbox=Outbox(database, OutboxNotifier(), SealedEnvelope.in_folder(settings.keys_path)),
         speech=SpeechShelf(voice_of(settings.speech), blobs, settings.data_dir / "speech"),
+        images=_images(settings, database, blobs),
         base_url=address,
     )
     metrics.watch(lambda: figures(live, recorder))
@@ -222,6 +227,18 @@ def _evidence(settings: Settings, database: SqlDatabase, blobs: LocalBlobs) -> E
         settings.uploads_path,
         intake=Intake(settings.upload_limit_mb * _MEBIBYTE),
         chamber=Chamber(),
+        scanner=scanner(settings.clamd_socket),
+    )
+
+
+def _images(settings: Settings, database: SqlDatabase, blobs: LocalBlobs) -> ImageShelf:
+    return ImageShelf(
+        blobs,
+        database.keys,
+        settings.uploads_path,
+        intake=Intake(settings.image_limit_mb * _MEBIBYTE, _IMAGES_AT_ONCE),
+        chamber=ImageChamber(),
+        papers=Chamber(),
         scanner=scanner(settings.clamd_socket),
     )
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 B = TypeVar("B", bound=BaseModel)
 
 ID = r"[0-9a-f]{32}"
+# Parameters of DICOMweb paths: identifiers and frame numbers. What is none of ours is not found, like a wrong id.
+_DICOMWEB = r"[0-9a-f.,]{1,64}"
+SHAPES = dict.fromkeys(("study_uid", "series_uid", "instance_uid", "frames"), _DICOMWEB)
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
@@ -107,8 +110,8 @@ class Route(Generic[B]):
 
     @property
     def pattern(self) -> str:
-        """The path for aiohttp: every parameter is an id, anything else is no such page."""
-        return _PARAMETER.sub(lambda match: f"{{{match.group(1)}:{ID}}}", self.path)
+        """The path for aiohttp: a parameter is an id or what `SHAPES` says; anything else is no such page."""
+        return _PARAMETER.sub(lambda match: f"{{{match.group(1)}:{SHAPES.get(match.group(1), ID)}}}", self.path)
 
     @property
     def mutates(self) -> bool:

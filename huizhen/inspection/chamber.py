@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -59,31 +60,39 @@ class Chamber:
         return Inspected(clean, target)
 
     async def _run(self, source: BinaryIO, target: BinaryIO, said: str) -> verdict.Clean | str:
-        # A bare environment, as for the recorder: the server's secrets stay with the server.
-        environment = {"PYTHONPATH": _ROOT, "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
-        output = target.fileno()
-        try:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "huizhen.inspection.worker", str(output), said,
-                stdin=source, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-                pass_fds=(output,), env=environment, start_new_session=True, cwd="/",
-            )  # fmt: skip
-        except OSError as error:
-            raise InspectionUnavailable(error.strerror or "spawn") from error
-        assert process.stdout is not None
-        try:
-            async with asyncio.timeout(self._seconds):
-                told = await process.stdout.read(verdict.MAX_LINE)
-                code = await process.wait()
-        except TimeoutError:
-            log.warning("an inspection took too long")
-            return verdict.TOO_COMPLEX
-        finally:
-            await _end(process)
-        if code == 0:
-            return verdict.parse(told)
-        log.warning("an inspecting child died", code=code)
-        return verdict.TOO_COMPLEX
+        told = await run("huizhen.inspection.worker", (said,), source, target, seconds=self._seconds)
+        return verdict.TOO_COMPLEX if told is None else verdict.parse(told)
+
+
+async def run(
+    module: str, arguments: Sequence[str], source: BinaryIO, target: BinaryIO, *, seconds: float
+) -> bytes | None:
+    """The line the child ended with; None when it died or took too long. Raises InspectionUnavailable."""
+    # A bare environment, as for the recorder: the server's secrets stay with the server. One thread per child.
+    environment = {"PYTHONPATH": _ROOT, "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1"}
+    output = target.fileno()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", module, str(output), *arguments,
+            stdin=source, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+            pass_fds=(output,), env=environment, start_new_session=True, cwd="/",
+        )  # fmt: skip
+    except OSError as error:
+        raise InspectionUnavailable(error.strerror or "spawn") from error
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(seconds):
+            told = await process.stdout.read(verdict.MAX_LINE)
+            code = await process.wait()
+    except TimeoutError:
+        log.warning("an inspection took too long")
+        return None
+    finally:
+        await _end(process)
+    if code == 0:
+        return told
+    log.warning("an inspecting child died", code=code)
+    return None
 
 
 def _believed(found: verdict.Clean | str, written: int) -> verdict.Clean:

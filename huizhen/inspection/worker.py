@@ -20,7 +20,7 @@ _ROOM = 64 * 1024 * 1024  # bytes a copy may be larger than four times its sourc
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 
 
-def confine(output: int, largest: int, *, threads: bool = False) -> None:
+def confine(output: int, largest: int, *, threads: bool = False, memory: int = MEMORY, cpu: int = CPU_SECONDS) -> None:
     """No way back. Descriptors 0 to 4 stay; `largest` bounds a file in bytes; `threads`: HEIC decoding makes some."""
     libc = ctypes.CDLL(None, use_errno=True)
     if sys.platform == "linux":
@@ -34,9 +34,9 @@ def confine(output: int, largest: int, *, threads: bool = False) -> None:
     for kind, value in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, largest),
-        (resource.RLIMIT_CPU, CPU_SECONDS),
+        (resource.RLIMIT_CPU, cpu),
         *(() if threads else ((resource.RLIMIT_NPROC, 0),)),
-        (resource.RLIMIT_AS, MEMORY),
+        (resource.RLIMIT_AS, memory),
         (resource.RLIMIT_NOFILE, STATUS + 1),  # all of them in use: nothing can be opened
     ):
         resource.setrlimit(kind, (value, value))

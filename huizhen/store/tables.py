@@ -40,6 +40,7 @@ from consent.house_policies import HousePolicy
 from consent.languages import LanguageNote
 from consent.records import ConsentRecord, ConsentRequest, ConsentSettings, ConsentTemplate, TemplateDraft
 from huizhen.auth.rows import DeviceSession, JoinLink, PlaybackView, StaffCredential, StaffSession
+from imaging.records import ImageFindings, ImageInstance, ImageSeries, ImageStudy, SeriesOpening
 from recording.records import Gap, Recording, Segment, SpokenMark
 
 
@@ -110,6 +111,11 @@ TABLES: tuple[Table, ...] = (
     Table("termination_advices", TerminationAdvice, append_only=True, indexes=_CONSULT),
     Table("regulator_cases", RegulatorCase, indexes=(("institution_id",), ("regulator_id",))),
     Table("house_policies", HousePolicy, append_only=True, indexes=(("institution_id",),)),
+    Table("image_studies", ImageStudy, indexes=_CONSULT),
+    Table("image_series", ImageSeries, append_only=True, indexes=(*_CONSULT, ("study_id",))),
+    Table("image_instances", ImageInstance, append_only=True, indexes=(*_CONSULT, ("series_id",))),
+    Table("series_openings", SeriesOpening, append_only=True, indexes=(*_CONSULT, ("series_id",))),
+    Table("image_findings", ImageFindings, append_only=True, indexes=_CONSULT),
     Table("doctor_books", DoctorBook, evidential=False),
     Table("staff_credentials", StaffCredential, evidential=False),
     Table("staff_sessions", StaffSession, evidential=False, indexes=(("staff_id",),)),
@@ -174,6 +180,11 @@ class StoreTransaction(ABC):
     termination_advices: Repository[TerminationAdvice]
     regulator_cases: Repository[RegulatorCase]
     house_policies: Repository[HousePolicy]
+    image_studies: Repository[ImageStudy]
+    image_series: Repository[ImageSeries]
+    image_instances: Repository[ImageInstance]
+    series_openings: Repository[SeriesOpening]
+    image_findings: Repository[ImageFindings]
     staff_credentials: Repository[StaffCredential]
     staff_sessions: Repository[StaffSession]
     join_links: Repository[JoinLink]

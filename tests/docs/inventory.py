@@ -18,7 +18,7 @@ from signaling.messages import EVENTS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-PACKAGES = ("rtc", "signaling", "recording", "consent", "clinic", "archive", "audit", "huizhen")
+PACKAGES = ("rtc", "signaling", "recording", "imaging", "consent", "clinic", "archive", "audit", "huizhen")
 # Dotted texts of a code's family that are no codes: resource packages, keys of wording and of demo links, files.
 NO_CODES = frozenset(
     {
@@ -30,6 +30,7 @@ NO_CODES = frozenset(
         "consent.wording",
         "recording.worker",  # the child's module
         "server.lock",
+        "images.worker",
         "visit.family",
         "visit.guest",
         "visit.patient",

@@ -89,6 +89,7 @@ _SAMPLES: dict[str, dict[str, Any]] = {
     "DecideCase": {"permit": False, "reason": "与函件不符"},
     "CloseCase": {"reason": "核查结束"},
     "PoliciesBody": {"values": {"late_joiner": "wait"}, "reason": "院务会决定"},
+    "FindingsBody": {"version": 1, "measurements": []},
 }
 
 

@@ -21,7 +21,7 @@ from huizhen.api.table import ROUTES
 from tests.huizhen.bodies import sample
 from tests.huizhen.shelf import archived
 from tests.huizhen.test_uploads import send
-from tests.huizhen.things import asking, facts, glass, hours, ledger, notice, signed, uploaded
+from tests.huizhen.things import asking, facts, glass, hours, imaged, ledger, notice, signed, uploaded
 from tests.huizhen.world import ROLES, Booked, Browser, World
 
 _IN_CONSULT = frozenset({Own.CONSULT, Own.CONSULT_SEAT, Own.EVIDENCE_FILE, Own.CONSENT_RECORD, Own.NOTICE})
@@ -68,6 +68,7 @@ async def _own(world: World, house: str) -> Things:
         "file": await uploaded(patient),
         "record": await signed(patient),
         "notice": await notice(world, booked),
+        **(await imaged(world, booked) if house == "city" else {}),
     }
     return Things(ids, booked, patient)
 

@@ -8,7 +8,7 @@ from clinic.roles import permits
 from huizhen.api.route import Door, Own, Route
 from huizhen.api.table import ROUTES
 from tests.huizhen.test_uploads import send
-from tests.huizhen.things import asking, facts, glass, hours, ledger, notice, signed, uploaded
+from tests.huizhen.things import asking, facts, glass, hours, imaged, ledger, notice, signed, uploaded
 from tests.huizhen.world import ROLES, Browser, World, operation
 
 # what a resource check lets through answers as these; 404 would mean "not yours"
@@ -29,6 +29,7 @@ async def _ids(world: World) -> dict[str, str]:
     booked = await world.book()
     patient = await world.patient(booked)
     paper = await uploaded(patient)
+    images = await imaged(world, booked)
     record = await signed(patient)  # before the years pass that make a recording due
     kept = await archived(world)
     house = world.houses["city"]
@@ -41,6 +42,7 @@ async def _ids(world: World) -> dict[str, str]:
         "institution": house.institution.id,
         "invitation": uuid4().hex,
         "file": paper,
+        **images,
         "glass": await glass(world, booked.consult.id),
         **await ledger(world),
         "record": record,

@@ -11,9 +11,11 @@ from clinic.people import Role
 from clinic.regulation import NewCase
 from consent import drafting, templates
 from huizhen.outbox import Addressed
+from imaging import uids
 from tests.huizhen.test_uploads import send
-from tests.huizhen.world import CARDIOLOGY, Booked, Browser, World, sign
+from tests.huizhen.world import CARDIOLOGY, Booked, Browser, World, operation, sign
 from tests.inspection.corpus import png
+from tests.support import dicom
 from tests.support.proofs import filing
 
 
@@ -91,3 +93,22 @@ async def notice(world: World, booked: Booked) -> str:
         queued = await world.parts.services.outbox.queue(tx, booked.consult, letter, nurse)
     assert queued is not None
     return queued.id
+
+
+async def imaged(world: World, booked: Booked) -> dict[str, str]:
+    """A study of one picture, brought in by the consult's doctor, and measurements saved on it."""
+    doctor = await world.staff("city", Role.ATTENDING)
+    headers = {"Content-Type": "application/dicom", "X-Operation": operation()}
+    path = f"/api/consults/{booked.consult.id}"
+    stored = await doctor.call("POST", f"{path}/dicomweb/studies", data=dicom.ct(0, 16), headers=headers)
+    assert stored.status == 200, stored.raw
+    assert (await doctor.post(f"{path}/images/findings", version=1, measurements=[])).status in (200, 403)
+    async with world.db.read() as tx:
+        (row,) = await tx.image_instances.find(consult_id=booked.consult.id)
+    return {
+        "study": row.study_id,
+        "study_uid": uids.told(row.study_id),
+        "series_uid": uids.told(row.series_id),
+        "instance_uid": uids.told(row.id),
+        "frames": "1",
+    }

@@ -1,0 +1,200 @@
+"""The image table of a consult: what there is, bringing files in, whose they are, and the measurements."""
+
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from clinic.roles import Action
+from huizhen.api import detail
+from huizhen.api.call import Call
+from huizhen.api.route import Own, Route, Table, Unit, staff
+from huizhen.api.shapes.base import Empty, NoBody, Stream
+from huizhen.api.shapes.images import (
+    FindingsBody,
+    FindingsView,
+    Images,
+    SeriesView,
+    StudyIdentity,
+    StudyView,
+)
+from huizhen.images import dicomjson, receiving
+from huizhen.images.rows import Case
+from huizhen.images.shelf import Taken
+from huizhen.inspection.errors import UploadBusy, UploadError
+from imaging import keeping, looking, measuring, uids
+from imaging.access import TAKING, may_add
+from imaging.errors import ImagingError
+from imaging.keeping import Arrived
+from imaging.looking import Listed
+from imaging.records import ImageFindings, ImageSeries
+
+MEDIA_TYPES = (
+    "multipart/related",
+    "application/dicom",
+    "application/xml",
+    "application/octet-stream",
+    "application/pdf",
+    "image/jpeg",
+    "image/png",
+    "image/heic",
+)
+
+
+def base_of(consult_id: str) -> str:
+    return f"/api/consults/{consult_id}/dicomweb"
+
+
+async def store(call: Call[Empty]) -> web.StreamResponse:
+    """Judged before the first byte and once more with the rows; what is refused leaves its code on the trail only."""
+    consult_id, actor, services = call.path("consult"), call.actor, call.services
+    async with services.db.read() as tx:
+        viewer = await may_add(tx, actor, consult_id)
+        case = Case(viewer.consult, await tx.patients.get(viewer.consult.patient_id))
+
+    async def commit(files: Sequence[Arrived]) -> Sequence[Arrived]:
+        async with services.db.begin() as tx:
+            await tx.operation(call.op, actor.id)
+            return await keeping.keep(tx, actor, consult_id, files)
+
+    try:
+        with services.images.intake.place(actor.id):
+            delivery = await receiving.receive(call.request, services.images.intake.limit)
+            with delivery.file:
+                taken = await services.images.take(case, delivery.parts, commit)
+    except UploadBusy:
+        raise
+    except (UploadError, ImagingError) as error:
+        await _refused(call, consult_id, [error.code])
+        raise
+    if taken.refused:
+        await _refused(call, consult_id, [code for _, code in taken.refused])
+    return _told(taken, base_of(consult_id))
+
+
+async def _refused(call: Call[Empty], consult_id: str, codes: Sequence[str]) -> None:
+    async with call.services.db.begin() as tx:
+        await keeping.refused(tx, call.actor, consult_id, codes)
+
+
+def _told(taken: Taken, base: str) -> web.Response:
+    there = [row.instance for row in (*taken.added, *taken.known)]
+    answer = dicomjson.stored(there, taken.refused, base)
+    status = 200 if not taken.refused else 202 if there else 409
+    return web.Response(status=status, body=dicomjson.dumps(answer), headers={"Content-Type": dicomjson.MEDIA_TYPE})
+
+
+async def listed(call: Call[NoBody]) -> Images:
+    consult_id = call.path("consult")
+    found = await looking.listed(call.tx, call.actor, consult_id)
+    consult = await call.tx.consults.get(consult_id)
+    studies = [
+        StudyView(
+            id=study.id,
+            uid=uids.told(study.id),
+            day=study.day,
+            description=study.description,
+            identity=study.identity.value,
+            differs=list(study.differs),  # type: ignore[arg-type]
+            added_at=study.added_at,
+            added_by=await detail.who(call.tx, study.added_by),
+            series=[_series(found, row, consult_id) for row in found.series if row.study_id == study.id],
+        )
+        for study in found.studies
+    ]
+    return Images(
+        studies=studies,
+        open=consult.status in TAKING,
+        limit_mb=call.services.settings.image_limit_mb,
+    )
+
+
+def _series(found: Listed, row: ImageSeries, consult_id: str) -> SeriesView:
+    own = [each for each in found.instances if each.series_id == row.id]
+    study, series = uids.told(row.study_id), uids.told(row.id)
+    return SeriesView(
+        uid=series,
+        modality=row.modality,
+        number=row.number,
+        description=row.description,
+        instances=len(own),
+        frames=sum(each.frames for each in own),
+        kinds=sorted({each.kind.value for each in own}),
+        url=f"{base_of(consult_id)}/studies/{study}/series/{series}/metadata",
+    )
+
+
+async def confirm(call: Call[Empty]) -> StudyIdentity:
+    study = await keeping.confirm_identity(call.tx, call.actor, call.path("consult"), call.path("study"))
+    return StudyIdentity(id=study.id, identity=study.identity.value, confirmed_at=study.confirmed_at)
+
+
+async def save_findings(call: Call[FindingsBody]) -> FindingsView:
+    body = call.body
+    saved = await measuring.save(call.tx, call.actor, call.path("consult"), body.version, body.measurements)
+    return await _findings(call, saved)
+
+
+async def latest_findings(call: Call[NoBody]) -> FindingsView:
+    return await _findings(call, await measuring.latest(call.tx, call.actor, call.path("consult")))
+
+
+async def _findings(call: Call[FindingsBody] | Call[NoBody], saved: ImageFindings) -> FindingsView:
+    return FindingsView(
+        id=saved.id,
+        version=saved.version,
+        sha256=saved.sha256,
+        saved_at=saved.saved_at,
+        saved_by=await detail.who(call.tx, saved.saved_by),
+        measurements=measuring.measurements_of(saved),
+    )
+
+
+ROUTES: Table = (
+    Route(
+        method="GET",
+        path="/api/consults/{consult}/images",
+        handler=listed,
+        policy=staff(Action.SEE_IMAGES, own=Own.CONSULT),
+        answer=Images,
+        summary="Studies and series of the consult, without a picture",
+    ),
+    Route(
+        method="POST",
+        path="/api/consults/{consult}/dicomweb/studies",
+        handler=store,
+        policy=staff(Action.ADD_IMAGES, own=Own.CONSULT),
+        body=Empty,
+        answer=Stream,
+        unit=Unit.NONE,
+        raw=MEDIA_TYPES,
+        summary="STOW-RS: DICOM, ECG, photos and PDF into the case; the body is one file or multipart/related",
+    ),
+    Route(
+        method="POST",
+        path="/api/consults/{consult}/images/{study}/identity",
+        handler=confirm,
+        policy=staff(Action.ADD_IMAGES, own=Own.CONSULT),
+        body=Empty,
+        answer=StudyIdentity,
+        unit=Unit.WRITE,
+        summary="The names in the files differ; they are this patient's all the same",
+    ),
+    Route(
+        method="GET",
+        path="/api/consults/{consult}/images/findings",
+        handler=latest_findings,
+        policy=staff(Action.SEE_IMAGES, own=Own.CONSULT),
+        answer=FindingsView,
+        summary="The measurements as last saved",
+    ),
+    Route(
+        method="POST",
+        path="/api/consults/{consult}/images/findings",
+        handler=save_findings,
+        policy=staff(Action.MEASURE_IMAGES, own=Own.CONSULT),
+        body=FindingsBody,
+        answer=FindingsView,
+        unit=Unit.WRITE,
+        summary="Save the measurements of the table, each saving a row of its own",
+    ),
+)

@@ -1,0 +1,1 @@
+"""Image files: opened only in a bounded child, transcoded once, kept encrypted, told frame by frame."""

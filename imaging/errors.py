@@ -1,0 +1,59 @@
+"""Errors of the image table."""
+
+
+class ImagingError(Exception):
+    """Base; `code` is stable and told to clients, `detail` is for logs and holds no personal data."""
+
+    code = "images.error"
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail or self.code)
+        self.detail = detail
+
+
+class NotTaken(ImagingError):
+    """The consult takes no images now: it is over, or not begun by anybody."""
+
+    code = "images.not_taken"
+
+
+class TooMany(ImagingError):
+    """The consult holds as many studies, series or instances as it may."""
+
+    code = "images.too_many"
+
+
+class Conflict(ImagingError):
+    """Another file with the same identifier is there already; the first one stands."""
+
+    code = "images.conflict"
+
+
+class NotOpened(ImagingError):
+    """Frames are told only to who opened the series on record, in the last hours."""
+
+    code = "images.not_opened"
+
+
+class WrongForm(ImagingError):
+    """A picture is told in frames; photos, papers and traces are told whole."""
+
+    code = "images.wrong_form"
+
+
+class IdentityUnconfirmed(ImagingError):
+    """The names in the file are not the patient's, and nobody of the inviting side has said that they are."""
+
+    code = "images.identity_unconfirmed"
+
+
+class IdentityNotAsked(ImagingError):
+    """Nothing differs, or it has been confirmed already."""
+
+    code = "images.identity_not_asked"
+
+
+class BadMeasurement(ImagingError):
+    """A measurement that does not lie on its picture or is of no known kind."""
+
+    code = "images.bad_measurement"

@@ -1,0 +1,78 @@
+"""Measurements of the table kept with the consult: each saving is a row of its own, nothing is overwritten."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import uuid4
+
+from audit.errors import MissingRow
+from audit.events import EventCode
+from audit.transaction import AuditEvent
+from clinic.actor import Actor
+from clinic.documents import canonical, digest
+from clinic.roles import Action
+from imaging.access import may_see
+from imaging.errors import BadMeasurement, TooMany
+from imaging.measurement import Measurement, parse
+from imaging.records import ImageFindings, Kind
+from imaging.transaction import ImagingTransaction
+from imaging.viewer import MOST_MEASUREMENTS
+
+MOST_SAVINGS = 200  # per consult
+
+
+async def save(
+    tx: ImagingTransaction, actor: Actor, consult_id: str, version: int, given: Sequence[Mapping[str, Any]]
+) -> ImageFindings:
+    """Raises BadMeasurement, NotPermitted, ConsentMissing, MissingRow, TooMany."""
+    viewer = await may_see(tx, actor, consult_id, Action.MEASURE_IMAGES)
+    measurements = [parse(each) for each in given]
+    if len({each.id for each in measurements}) != len(measurements) or len(measurements) > MOST_MEASUREMENTS:
+        raise BadMeasurement("one twice, or too many")
+    if len(await tx.image_findings.find(consult_id=consult_id)) >= MOST_SAVINGS:
+        raise TooMany()
+    for measurement in measurements:
+        await _lies_on_its_picture(tx, consult_id, measurement)
+    content = canonical({"type": "huizhen.image-findings", "v": 1, "measurements": [m.as_json() for m in measurements]})
+    saved = ImageFindings(
+        id=uuid4().hex,
+        institution_id=viewer.consult.institution_id,
+        consult_id=consult_id,
+        version=version,
+        content=content.decode(),
+        sha256=digest(content),
+        saved_by=viewer.id,
+        saved_at=tx.now,
+    )
+    await tx.image_findings.add(saved)
+    public = {"measurements": len(measurements), "version": version, "sha256": saved.sha256}
+    await tx.append(
+        AuditEvent(EventCode.IMAGES_MEASURED, saved.institution_id, viewer.id, consult_id, saved.id, public=public)
+    )
+    return saved
+
+
+async def latest(tx: ImagingTransaction, actor: Actor, consult_id: str) -> ImageFindings:
+    """Raises NotPermitted, ConsentMissing, MissingRow (nothing saved)."""
+    await may_see(tx, actor, consult_id)
+    found = await tx.image_findings.find(consult_id=consult_id)
+    if not found:
+        raise MissingRow("image_findings")
+    return found[-1]
+
+
+def measurements_of(saved: ImageFindings) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(saved.content)["measurements"]
+    return found
+
+
+async def _lies_on_its_picture(tx: ImagingTransaction, consult_id: str, measurement: Measurement) -> None:
+    """Raises BadMeasurement."""
+    try:
+        picture = await tx.image_instances.get(measurement.instance)
+    except MissingRow:
+        raise BadMeasurement("no such picture") from None
+    inside = all(0 <= x <= picture.width and 0 <= y <= picture.height for x, y in measurement.points)
+    pictorial = picture.kind in (Kind.IMAGE, Kind.PHOTO)
+    if picture.consult_id != consult_id or not pictorial or measurement.frame >= picture.frames or not inside:
+        raise BadMeasurement("not on its picture")

@@ -1,0 +1,15 @@
+"""The rows this package reads and writes."""
+
+from typing import Protocol
+
+from audit.transaction import Repository
+from consent.transaction import ConsentTransaction
+from imaging.records import ImageFindings, ImageInstance, ImageSeries, ImageStudy, SeriesOpening
+
+
+class ImagingTransaction(ConsentTransaction, Protocol):
+    image_studies: Repository[ImageStudy]
+    image_series: Repository[ImageSeries]
+    image_instances: Repository[ImageInstance]
+    series_openings: Repository[SeriesOpening]
+    image_findings: Repository[ImageFindings]
