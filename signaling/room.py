@@ -16,6 +16,8 @@ from clinic.consult import ChatMessage, Consult, ConsultStatus, Seat, SeatState
 from clinic.people import Role
 from consent.companions import Companion
 from consent.records import ConsentRecord
+from imaging.pointers import Pointers
+from imaging.table import Table
 from recording.records import Recording
 from rtc.negotiation import Source
 from rtc.quality import Level
@@ -123,6 +125,8 @@ class LiveRoom:
     told_privacy: "PrivacyView | None" = None
     words: "list[WaitingMessage]" = field(default_factory=list)  # what the waiting were told last
     barred: set[str] = field(default_factory=set)  # put out while the commit is being retried; devices for good
+    images: Table = field(default_factory=Table)
+    pointers: Pointers = field(default_factory=Pointers)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
