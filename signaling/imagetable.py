@@ -35,8 +35,10 @@ async def act(live: Live, line: Line, message: TableAct) -> Ack:
     op = form.heard({"op": message.kind, **raw})
     _free_lead(live, room)
     person = Person(seat_id, presides=room.seats[seat_id].role in _PRESIDING)
+    before = room.images.document.version
     stamped = room.images.act(message.op, person, op)
-    _tell(live, room, stamped)
+    if stamped.version > before:
+        _tell(live, room, stamped)
     return {"ok": True, "version": stamped.version}
 
 
@@ -57,6 +59,7 @@ async def point(live: Live, line: Line, message: TablePoint) -> Ack:
     room, seat_id = await _inside(live, line)
     at_ms = int(live.clock().timestamp() * 1000)
     pointer = Pointer(seat_id, message.instance, message.frame, message.x, message.y, message.count, at_ms)
+    room.pointers.keep(room.in_call)
     if room.pointers.point(pointer):
         news = told.PointerTold(
             type="pointer",

@@ -216,9 +216,13 @@ class TableMeasurement(Message):
     label: ShortText = ""
 
 
-class TableAct(Mutation):
-    """One operation of the shared view (imaging/viewer.py): its kind, and what belongs to the kind."""
+class TableAct(Message):
+    """One operation of the shared view (imaging/viewer.py): its kind, and what belongs to the kind.
 
+    Many a second: the table itself knows an operation that comes again, the memory of outcomes is not filled with them.
+    """
+
+    op: OpId
     kind: Literal["show", "scroll", "window", "place", "lead", "follow", "put", "take"]
     series: RowId | None = None
     at: int | None = None
