@@ -1,6 +1,6 @@
 """Where everybody points, each in their own colour: shown for a moment, never kept, never on record. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 STAYS_MS = 3_000  # a pointer that does not move goes out
@@ -43,6 +43,8 @@ class Pointers:
             self._colours[person_id] = min(COLOURS, key=lambda colour: (used.count(colour), COLOURS.index(colour)))
         return self._colours[person_id]
 
-    def gone(self, person_id: str) -> None:
-        self._held.pop(person_id, None)
-        self._colours.pop(person_id, None)
+    def keep(self, here: Collection[str]) -> None:
+        """Forget whoever is not there any more."""
+        for person_id in [each for each in self._colours if each not in here]:
+            self._held.pop(person_id, None)
+            del self._colours[person_id]

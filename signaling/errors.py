@@ -5,6 +5,7 @@ from typing import Any
 from audit.errors import AuditError, DuplicateOperation, MissingRow, StaleRow
 from clinic.errors import AdmissionRefused, ClinicError, InvalidInput, NotPermitted
 from consent.errors import ConsentError, ConsentMissing, RecordingNotPermitted, TranscriptionNotPermitted
+from imaging.errors import ImagingError
 from recording.errors import RecordingError
 from rtc.errors import MediaError
 
@@ -98,7 +99,9 @@ _STATUS: tuple[tuple[type[BaseException], int], ...] = (
 
 def is_coded(error: BaseException) -> bool:
     """Whether the error was raised on purpose, with a stable code."""
-    return isinstance(error, (SignalingError, AuditError, ClinicError, ConsentError, RecordingError, MediaError))
+    return isinstance(
+        error, (SignalingError, AuditError, ClinicError, ConsentError, ImagingError, RecordingError, MediaError)
+    )
 
 
 def ack_of(error: BaseException) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from clinic.errors import NotPermitted
 from clinic.present import NewPerson
 from clinic.roles import Action, permits
 from consent.records import Purpose
-from signaling import closing, consenting, declaring, joining, privacy, spoken, talking, waiting
+from signaling import closing, consenting, declaring, imagetable, joining, privacy, spoken, talking, waiting
 from signaling import messages as m
 from signaling.errors import INTERNAL, NotJoined, ack_of, is_coded
 from signaling.live import Live, log
@@ -118,6 +118,9 @@ HANDLERS: dict[str, Handler] = {
     "room.attest": _handler(
         m.RoomAttest, Action.ATTEST_ROOM, lambda live, line, msg: declaring.attest(live, line, msg.seats, msg.op)
     ),
+    "table.act": _handler(m.TableAct, Action.SEE_IMAGES, imagetable.act),
+    "table.since": _handler(m.TableSince, Action.SEE_IMAGES, imagetable.since),
+    "table.point": _handler(m.TablePoint, Action.SEE_IMAGES, imagetable.point),
     "stats": _handler(m.Stats, Action.JOIN_MEDIA, talking.stats),
 }
 

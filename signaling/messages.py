@@ -200,6 +200,60 @@ class RoomAttest(Mutation):
     seats: Annotated[list[SeatId], Field(max_length=64)]
 
 
+RowId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+Pixels = Annotated[float, Field(ge=-1e6, le=1e6)]
+
+
+class TableMeasurement(Message):
+    """imaging/measurement.py; points in pixels of the picture."""
+
+    id: RowId
+    by: RowId
+    instance: RowId
+    frame: Annotated[int, Field(ge=0, le=100_000)]
+    shape: Literal["point", "length", "angle", "rectangle", "ellipse", "arrow"]
+    points: Annotated[list[Annotated[list[Pixels], Field(max_length=2)]], Field(max_length=3)]
+    label: ShortText = ""
+
+
+class TableAct(Message):
+    """One operation of the shared view (imaging/viewer.py): its kind, and what belongs to the kind.
+
+    Many a second: the table itself knows an operation that comes again, the memory of outcomes is not filled with them.
+    """
+
+    op: OpId
+    kind: Literal["show", "scroll", "window", "place", "lead", "follow", "put", "take"]
+    series: RowId | None = None
+    at: int | None = None
+    centre: Pixels | None = None
+    width: Pixels | None = None
+    zoom: Pixels | None = None
+    x: Pixels | None = None
+    y: Pixels | None = None
+    to: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{32})?$")] | None = None
+    on: bool | None = None
+    id: RowId | None = None
+    measurement: TableMeasurement | None = None
+
+
+class TableSince(Message):
+    """What the page has of the shared view; "" and 0 when nothing."""
+
+    epoch: Annotated[str, StringConstraints(max_length=64)]
+    version: Annotated[int, Field(ge=0, le=2**53 - 1)]
+
+
+class TablePoint(Message):
+    """Where the hand is. `count`: the page's own, so that an older one is known."""
+
+    instance: RowId
+    frame: Annotated[int, Field(ge=0, le=100_000)]
+    x: Pixels
+    y: Pixels
+    count: Annotated[int, Field(ge=0, le=2**53 - 1)]
+
+
 _Count = Annotated[int, Field(ge=0, le=10_000_000)]
 
 
@@ -242,6 +296,9 @@ EVENTS: dict[str, type[Message]] = {
     "person.answer": PersonAnswer,
     "person.gone": PersonGone,
     "room.attest": RoomAttest,
+    "table.act": TableAct,
+    "table.since": TableSince,
+    "table.point": TablePoint,
     "stats": Stats,
 }
 

@@ -17,6 +17,8 @@ from clinic.people import Role
 from consent import validity
 from consent.companions import Companion
 from consent.records import ConsentRecord
+from imaging.pointers import Pointers
+from imaging.table import Table
 from recording.records import Recording
 from rtc.negotiation import Source
 from rtc.quality import Level
@@ -129,6 +131,8 @@ class LiveRoom:
     told_privacy: "PrivacyView | None" = None
     words: "list[WaitingMessage]" = field(default_factory=list)  # what the waiting were told last
     barred: set[str] = field(default_factory=set)  # put out while the commit is being retried; devices for good
+    images: Table = field(default_factory=Table)
+    pointers: Pointers = field(default_factory=Pointers)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 

@@ -35,6 +35,8 @@ _SPECIAL_ACKS = {
     "join": "JoinAck",
     "media.offer": "Ack<{ sdp: string }>",
     "chat": "Ack<{ id: string }>",
+    "table.act": "Ack<{ version: number }>",
+    "table.since": "Ack<{ epoch: string; version: number; acts: TableTold[]; document?: object }>",
     "person.declare": "Ack<{ seat: string }>",
     "guest.invite": "Ack<{ seat: string; link: { url: string; qr_svg: string; expires_at: string; code?: string } }>",
 }

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
+from signaling.messages import TableMeasurement
 from signaling.views import (
     ChatView,
     LevelName,
@@ -142,6 +143,46 @@ class AdmissionTold(View):
     reasons: list[str]
 
 
+class TableActView(View):
+    """imaging/form.py; what does not belong to the kind is left out."""
+
+    kind: Literal["show", "scroll", "window", "place", "lead", "follow", "put", "take"]
+    series: str | None = None
+    at: int | None = None
+    centre: float | None = None
+    width: float | None = None
+    zoom: float | None = None
+    x: float | None = None
+    y: float | None = None
+    to: str | None = None
+    on: bool | None = None
+    id: str | None = None
+    measurement: TableMeasurement | None = None
+
+
+class TableTold(View):
+    """An operation of the shared view with its number; to whoever may see the images."""
+
+    type: Literal["table"]
+    epoch: str
+    version: int
+    seat: str
+    op: str
+    act: TableActView
+
+
+class PointerTold(View):
+    """Where somebody's hand is, in their colour; neither numbered nor kept."""
+
+    type: Literal["pointer"]
+    seat: str
+    colour: str
+    instance: str
+    frame: int
+    x: float
+    y: float
+
+
 RoomTold = Annotated[
     SeatTold | ConsultTold | RecordingTold | ConsentTold | PrivacyTold | ChatTold | EndedTold,
     Field(discriminator="type"),
@@ -159,7 +200,9 @@ DirectTold = Annotated[
     | AskedTold
     | WordsTold
     | NoticeTold
-    | AdmissionTold,
+    | AdmissionTold
+    | TableTold
+    | PointerTold,
     Field(discriminator="type"),
 ]
 ROOM: TypeAdapter[Any] = TypeAdapter(RoomTold)

@@ -153,7 +153,7 @@ def test_pointers_are_the_newest_go_out_and_keep_their_colour() -> None:
     colours = [pointers.colour(str(person)) for person in range(8)]
     assert sorted(colours) == sorted(COLOURS)
     assert pointers.colour("3") == colours[3]
-    pointers.gone("3")
+    pointers.keep([str(person) for person in range(8) if person != 3])
     assert pointers.colour("new") == colours[3]
     assert pointers.colour("ninth") in COLOURS
 

@@ -38,6 +38,10 @@ _GIVEN: dict[str, Any] = {
     "display_name": "某某",
     "relation": "女儿",
     "text": "您好",
+    "instance": "0" * 32,
+    "epoch": "",
+    "x": 1.5,
+    "y": 2.5,
 }
 
 

@@ -45,6 +45,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "person.answer": {"op": "x" * 16, "seat": "a" * 32, "agrees": True},
     "person.gone": {"op": "x" * 16, "seat": "a" * 32},
     "room.attest": {"op": "x" * 16, "seats": ["a" * 32]},
+    "table.act": {"op": "x" * 16, "kind": "scroll", "at": 3},
+    "table.since": {"epoch": "e", "version": 0},
+    "table.point": {"instance": "0" * 32, "frame": 0, "x": 1.5, "y": 2, "count": 1},
     "stats": dict.fromkeys(("freezes", "concealed_ms", "rtt_ms", "kbps_in", "kbps_out", "fps", "width"), 0),
 }
 

@@ -191,6 +191,16 @@ export interface PersonGone {
   seat: string;
 }
 
+export interface PointerTold {
+  type: "pointer";
+  seat: string;
+  colour: string;
+  instance: string;
+  frame: number;
+  x: number;
+  y: number;
+}
+
 export interface PoolTold {
   type: "pool";
   audio: number;
@@ -398,6 +408,69 @@ export interface Stats {
   width: number;
 }
 
+export interface TableAct {
+  op: string;
+  kind: "show" | "scroll" | "window" | "place" | "lead" | "follow" | "put" | "take";
+  series?: string;
+  at?: number;
+  centre?: number;
+  width?: number;
+  zoom?: number;
+  x?: number;
+  y?: number;
+  to?: string;
+  on?: boolean;
+  id?: string;
+  measurement?: TableMeasurement;
+}
+
+export interface TableActView {
+  kind: "show" | "scroll" | "window" | "place" | "lead" | "follow" | "put" | "take";
+  series?: string;
+  at?: number;
+  centre?: number;
+  width?: number;
+  zoom?: number;
+  x?: number;
+  y?: number;
+  to?: string;
+  on?: boolean;
+  id?: string;
+  measurement?: TableMeasurement;
+}
+
+export interface TableMeasurement {
+  id: string;
+  by: string;
+  instance: string;
+  frame: number;
+  shape: "point" | "length" | "angle" | "rectangle" | "ellipse" | "arrow";
+  points: number[][];
+  label?: string;
+}
+
+export interface TablePoint {
+  instance: string;
+  frame: number;
+  x: number;
+  y: number;
+  count: number;
+}
+
+export interface TableSince {
+  epoch: string;
+  version: number;
+}
+
+export interface TableTold {
+  type: "table";
+  epoch: string;
+  version: number;
+  seat: string;
+  op: string;
+  act: TableActView;
+}
+
 export interface Terminate {
   op: string;
   reason_code: "condition_changed" | "needs_examination" | "first_visit" | "emergency" | "unsuitable_other";
@@ -444,7 +517,9 @@ export type DirectTold =
   | AskedTold
   | WordsTold
   | NoticeTold
-  | AdmissionTold;
+  | AdmissionTold
+  | TableTold
+  | PointerTold;
 
 export interface Refusal {
   ok: false;
@@ -483,6 +558,9 @@ export interface ClientEvents {
   "person.answer": PersonAnswer;
   "person.gone": PersonGone;
   "room.attest": RoomAttest;
+  "table.act": TableAct;
+  "table.since": TableSince;
+  "table.point": TablePoint;
   "stats": Stats;
 }
 
@@ -513,5 +591,8 @@ export interface ClientAcks {
   "person.answer": Ack;
   "person.gone": Ack;
   "room.attest": Ack;
+  "table.act": Ack<{ version: number }>;
+  "table.since": Ack<{ epoch: string; version: number; acts: TableTold[]; document?: object }>;
+  "table.point": Ack;
   "stats": Ack;
 }

@@ -243,7 +243,19 @@ export type DirectEvent =
   | { type: "video_limited"; on: boolean }
   | { type: "admission"; allowed: boolean; reasons: string[] }
   | { type: "asked"; what: string; by: string }
+  | { type: "table"; epoch: string; version: number; seat: string; op: string; act: TableAct }
+  | { type: "pointer"; seat: string; colour: string; instance: string; frame: number; x: number; y: number }
   | { type: "notice"; code: string };
+
+/** One operation of the shared view of images; what does not belong to the kind is left out. */
+export interface TableAct {
+  kind: string; series?: string; at?: number; centre?: number; width?: number; zoom?: number; x?: number; y?: number;
+  to?: string; on?: boolean; id?: string; measurement?: TableMeasurement;
+}
+
+export interface TableMeasurement {
+  id: string; by: string; instance: string; frame: number; shape: string; points: number[][]; label?: string;
+}
 
 export interface AckError { ok: false; code: string; reasons?: string[]; seats?: string[]; field?: string }
 export type Ack<T = unknown> = ({ ok: true } & T) | AckError;
