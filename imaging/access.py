@@ -38,9 +38,8 @@ async def may_see(tx: ImagingTransaction, actor: Actor, consult_id: str, action:
     seat = await authorise(tx, actor, action, consult)
     home = seat.home_institution_id if seat is not None else actor.institution_id
     foreign = home != consult.institution_id
-    if foreign:
-        if home not in shared_with(await desk.records_of(tx, consult_id), tx.now):
-            raise ConsentMissing((Purpose.SHARE_PANEL.value,))
+    if foreign and home not in shared_with(await desk.records_of(tx, consult_id), tx.now):
+        raise ConsentMissing((Purpose.SHARE_PANEL.value,))
     return Viewer(seat.id if seat is not None else actor.id, consult, foreign)
 
 
