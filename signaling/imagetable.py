@@ -9,7 +9,6 @@ from typing import Any
 from clinic.people import Role
 from clinic.roles import Action, permits
 from consent.errors import ConsentMissing
-from consent.lifecycle import in_force
 from consent.records import Purpose
 from consent.standing import shared_with
 from imaging import form
@@ -91,7 +90,7 @@ async def _inside(live: Live, line: Line) -> tuple[LiveRoom, str]:
 
 def _audience(live: Live, room: LiveRoom) -> set[str]:
     """Seats in the call whose role may see images; of another institution by the patient's word only."""
-    shared = shared_with(in_force(room.records, live.clock())) | {room.consult.institution_id}
+    shared = shared_with(room.records, live.clock()) | {room.consult.institution_id}
     inside = (room.seats[seat_id] for seat_id in room.in_call if seat_id in room.seats)
     return {seat.id for seat in inside if permits(seat.role, Action.SEE_IMAGES) and seat.home_institution_id in shared}
 
