@@ -16,6 +16,7 @@ COPY signaling/ signaling/
 COPY recording/ recording/
 COPY consent/ consent/
 COPY clinic/ clinic/
+COPY imaging/ imaging/
 COPY archive/ archive/
 COPY audit/ audit/
 COPY huizhen/ huizhen/

@@ -119,17 +119,24 @@ def seal(path: Path, key: bytes, owner: tuple[str, str], contents: Contents, par
     return writer.sha256
 
 
-async def layout_of(blobs: Blobs, blob_key: str, key: bytes, instance_id: str, consult_id: str) -> Layout:
-    """Raises SegmentDamaged (not what its row says), BlobMissing."""
-    raw = await blobs.read(blob_key, 0, MAX_HEADER)
+async def begin(blobs: Blobs, blob_key: str, key: bytes, owner: tuple[str, str]) -> tuple[Layout, bytes]:
+    """Where the parts lie, and the first bytes of the plaintext: one reading, the metadata nearly always in it.
+
+    `owner`: instance and consult. Raises SegmentDamaged (not what its row says), BlobMissing.
+    """
+    raw = await blobs.read(blob_key, 0, MAX_HEADER + _STEP)
     header = SegmentHeader.decode(raw[: header_size(raw)])
-    if (header.recording_id, header.seat_id, header.track) != (instance_id, consult_id, TRACK):
+    if (header.recording_id, header.seat_id, header.track) != (*owner, TRACK):
         raise SegmentDamaged("file of another row")
-    (size,) = _LENGTH.unpack(await read(blobs, blob_key, key, header, (0, _LENGTH.size)))
+    at = len(header.encode())
+    first = _plain(FrameOpener(header, key), 0, raw[at : at + _STEP], 0)
+    (size,) = _LENGTH.unpack_from(first) if len(first) >= _LENGTH.size else (_MAX_INDEX + 1,)
     if size > _MAX_INDEX:
         raise SegmentDamaged("index")
-    index = await read(blobs, blob_key, key, header, (_LENGTH.size, size))
-    return Layout(header, Contents.decode(index), _LENGTH.size + size)
+    index = first[_LENGTH.size :][:size]
+    if len(index) < size:
+        index = await read(blobs, blob_key, key, header, (_LENGTH.size, size))
+    return Layout(header, Contents.decode(index), _LENGTH.size + size), first
 
 
 async def read(blobs: Blobs, blob_key: str, key: bytes, header: SegmentHeader, place: tuple[int, int]) -> bytes:

@@ -147,31 +147,38 @@ class ImageShelf:
 
     async def metadata(self, study: ImageStudy, instance: ImageInstance) -> bytes:
         """DICOM JSON of one instance, without identifiers. Raises SegmentDamaged, KeyDestroyed, BlobMissing."""
-        key, layout = await self._layout(study, instance)
+        key, layout, first = await self._layout(study, instance)
+        start, size = layout.metadata
+        if start + size <= len(first):
+            return first[start : start + size]
         return await container.read(self._blobs, instance.blob_key, key, layout.head, layout.metadata)
 
     async def preview(self, study: ImageStudy, instance: ImageInstance, number: int) -> bytes:
         """From 0. Raises IndexError, and as `metadata`."""
-        key, layout = await self._layout(study, instance)
+        key, layout, _ = await self._layout(study, instance)
         return await container.read(self._blobs, instance.blob_key, key, layout.head, layout.preview(number))
 
     async def frame(self, study: ImageStudy, instance: ImageInstance, number: int) -> bytes:
         """From 0: JPEG-LS for pictures, JSON for waveforms, the cleaned file otherwise. Raises as `preview`."""
-        key, layout = await self._layout(study, instance)
+        key, layout, _ = await self._layout(study, instance)
         return await container.read(self._blobs, instance.blob_key, key, layout.head, layout.frame(number))
 
-    async def _layout(self, study: ImageStudy, instance: ImageInstance) -> tuple[bytes, Layout]:
-        """The key is asked for each time: what is destroyed is gone at once, whatever is remembered of its layout."""
+    async def _layout(self, study: ImageStudy, instance: ImageInstance) -> tuple[bytes, Layout, bytes]:
+        """Key, layout, and the beginning of the object where it was just read.
+
+        The key is asked for each time: what is destroyed is gone at once, whatever is remembered of its layout.
+        """
         key = await self._keyring.get(study.institution_id, study.key_id)
         layout = self._layouts.get(instance.id)
-        if layout is None:
-            layout = await container.layout_of(self._blobs, instance.blob_key, key, instance.id, instance.consult_id)
-            self._layouts[instance.id] = layout
-            if len(self._layouts) > _LAYOUTS:
-                self._layouts.popitem(last=False)
-        else:
+        if layout is not None:
             self._layouts.move_to_end(instance.id)
-        return key, layout
+            return key, layout, b""
+        owner = (instance.id, instance.consult_id)
+        layout, first = await container.begin(self._blobs, instance.blob_key, key, owner)
+        self._layouts[instance.id] = layout
+        if len(self._layouts) > _LAYOUTS:
+            self._layouts.popitem(last=False)
+        return key, layout, first
 
     async def sweep(self, db: Database[StoreTransaction], institution_ids: Sequence[str]) -> int:
         """At the start of the server: objects without a row. Returns how many went."""

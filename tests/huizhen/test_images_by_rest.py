@@ -227,7 +227,7 @@ async def test_the_kept_file_is_the_one_that_came_but_for_its_preamble(world: Wo
     (study,) = await rows(world, "image_studies")
     key = await world.db.keys.get(study.institution_id, study.key_id)
     blobs = world.parts.services.blobs
-    layout = await container.layout_of(blobs, row.blob_key, key, row.id, row.consult_id)
+    layout, _ = await container.begin(blobs, row.blob_key, key, (row.id, row.consult_id))
     kept = await container.read(blobs, row.blob_key, key, layout.head, layout.file)
     assert kept == bytes(128) + sent[128:]
     assert (hashlib.sha256(kept).hexdigest(), len(kept)) == (row.sha256, row.size)
