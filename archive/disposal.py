@@ -131,11 +131,11 @@ async def require_same_list(tx: ArchiveTransaction, disposal: Disposal) -> list[
 
 
 async def require_clear(tx: ArchiveTransaction, institution_id: str, dues: Iterable[Due]) -> None:
-    """Raises Held for a held record, NotDue for one whose date has not come or whose consult is open."""
+    """Raises Held for a record that is held or asked to be, NotDue for one that is not due or whose consult is open."""
     institution = await tx.institutions.get(institution_id)
     today = local_date(tx.now, institution.time_zone)
     for item in dues:
-        if any(block.startswith("hold:") for block in item.blocked_by):
+        if any(block == "asked" or block.startswith("hold:") for block in item.blocked_by):
             raise Held(item.record.id)
         if item.blocked_by or item.due_on > today:
             raise NotDue(item.record.id)

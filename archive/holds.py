@@ -7,7 +7,7 @@ from archive.access import at_home
 from archive.errors import AlreadyDisposed, IllegalMove, SameHands
 from archive.policy import PROCESS_AV
 from archive.ports import ArchiveTransaction
-from archive.records import LegalHold, RetainedRecord, RetainedState
+from archive.records import HoldAskState, LegalHold, RetainedRecord, RetainedState
 from audit.events import EventCode
 from audit.transaction import AuditEvent
 from clinic import checks
@@ -65,7 +65,10 @@ async def lift(tx: ArchiveTransaction, actor: Actor, hold_id: str, reason: str) 
 
 
 async def held(tx: ArchiveTransaction, consult_id: str) -> bool:
-    return bool(await tx.legal_holds.find(consult_id=consult_id, lifted_at=None))
+    """A hold stands, or one is asked for and not answered yet: what is destroyed meanwhile could not be held."""
+    if await tx.legal_holds.find(consult_id=consult_id, lifted_at=None):
+        return True
+    return bool(await tx.hold_requests.find(consult_id=consult_id, state=HoldAskState.ASKED))
 
 
 async def destroyed(tx: ArchiveTransaction, record: RetainedRecord) -> bool:

@@ -17,7 +17,7 @@ from archive.policy import (
 )
 from archive.policy import shipped as policies
 from archive.ports import ArchiveTransaction
-from archive.records import LegalHold, RetainedRecord, RetainedState
+from archive.records import HoldAskState, LegalHold, RetainedRecord, RetainedState
 from clinic.calendar import add_years, age_on, local_date
 from clinic.overlays import rules_for
 from consent.records import ConsentAction
@@ -47,6 +47,7 @@ class RetentionFacts:
     open_consults: frozenset[str] = frozenset()
     years: Mapping[str, int] = field(default_factory=dict)  # by class: what CN-14 asks for there, overlays included
     rules_version: str = ""
+    hold_asked: frozenset[str] = frozenset()  # consults for which a hold is asked and not answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class Ground:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """When a record may go, why then, and what stops it ("hold:<id>", "consult.open", "policy.unknown")."""
+    """When a record may go, why then, and what stops it ("hold:<id>", "asked", "consult.open", "policy.unknown")."""
 
     record: RetainedRecord
     due_on: date
@@ -117,6 +118,7 @@ def assess(
         stamped = policy_set.versions.get(record.policy_version)
         grounds = _grounds(record, records, (stamped or current, current), policy_set, facts)
         blocked = list(held.get(record.consult_id, ()))
+        blocked += ["asked"] if record.consult_id in facts.hold_asked else []
         blocked += ["consult.open"] if record.consult_id in facts.open_consults else []
         blocked += [] if stamped else ["policy.unknown"]
         citations = current.policies[record.record_class].basis
@@ -211,11 +213,19 @@ async def facts_of(tx: ArchiveTransaction, institution_id: str) -> RetentionFact
     withdrawals: dict[str, datetime] = {}
     for record in await tx.consent_records.find(institution_id=institution_id, action=ConsentAction.WITHDRAWN):
         withdrawals[record.consult_id] = max(record.recorded_at, withdrawals.get(record.consult_id, record.recorded_at))
+    asked = await tx.hold_requests.find(institution_id=institution_id, state=HoldAskState.ASKED)
     births = {patient.id: patient.birth_date for patient in await tx.patients.find(institution_id=institution_id)}
     rules = rules_for(institution, tx.now)
     years = {name: rules.value("CN-14", value) for name, value in _YEARS.items()}
     return RetentionFacts(
-        institution.time_zone, last_visits, births, withdrawals, frozenset(open_consults), years, rules.version
+        institution.time_zone,
+        last_visits,
+        births,
+        withdrawals,
+        frozenset(open_consults),
+        years,
+        rules.version,
+        frozenset(request.consult_id for request in asked),
     )
 
 

@@ -5,9 +5,11 @@ from datetime import timedelta
 import pytest
 
 from archive import hold_requests, holds
-from archive.errors import AlreadyDisposed, AskedAlready, IllegalMove
+from archive.disposal import require_clear
+from archive.errors import AlreadyDisposed, AskedAlready, Held, IllegalMove
 from archive.policy import CONSENT, EMR, PROCESS_AV, PROCESS_TEXT
 from archive.records import HoldAskState, HoldRequest
+from archive.retention import due_list
 from audit.errors import MissingRow
 from audit.events import EventCode
 from audit.transaction import AuditEvent
@@ -67,6 +69,23 @@ async def test_the_doctor_asks_and_is_refused_with_a_reason(world: World) -> Non
         assert not await holds.held(tx, made.consult.id)
 
 
+async def test_nothing_is_destroyed_while_a_request_waits(world: World) -> None:
+    made = await kept(world)
+    later = world.clock() + timedelta(days=40 * 366)
+    request = await asked(made, Actor.staff(world.doctor))
+    async with world.db.read() as tx:
+        assert await holds.held(tx, made.consult.id)
+        due = [item for item in await due_list(tx, world.home.id, later) if item.record.consult_id == made.consult.id]
+        assert due and all("asked" in item.blocked_by for item in due)
+        with pytest.raises(Held):
+            await require_clear(tx, world.home.id, due)
+    await answered(made, request, False, "已有同一事由的封存")
+    async with world.db.read() as tx:
+        assert not await holds.held(tx, made.consult.id)
+        due = [item for item in await due_list(tx, world.home.id, later) if item.record.consult_id == made.consult.id]
+        assert not any("asked" in item.blocked_by for item in due)
+
+
 async def test_who_may_not_ask_or_answer(world: World) -> None:
     made = await fresh(world)
     for staff in (world.clinic_doctor, world.nurse, world.archivist, world.approver, world.admin):
@@ -116,10 +135,10 @@ async def test_nothing_is_left_to_hold(world: World) -> None:
         await tx.termination_advices.add(said)
         await tx.append(AuditEvent(EventCode.TERMINATION_ADVISED, world.home.id, seat.id, made.consult.id))
     world.clock.advance(days=366 * 13)
-    request = await asked(made, Actor.staff(world.doctor))
     proposed = await made.approve(await made.propose(PROCESS_AV, PROCESS_TEXT, EMR, CONSENT))
     await made.purge(proposed.id)
     assert world.db.rows("termination_advices") == []
+    request = await asked(made, Actor.staff(world.doctor))
     with pytest.raises(AlreadyDisposed):
         await answered(made, request, True)
     assert (await answered(made, request, False, "已依法销毁")).state is HoldAskState.REFUSED
