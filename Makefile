@@ -82,10 +82,10 @@ server-test: $(VENV)/test.ready huizhen/static/.built system ## pytest with the 
 DEADLINES := browser or alone
 
 deadline-tests:
-	@COVERAGE_FILE=.coverage.deadlines $(BIN)/python -m pytest -m "$(DEADLINES)" --cov --cov-report=
+	@COVERAGE_FILE=.coverage.deadlines $(BIN)/python -m pytest -m "$(DEADLINES)" --durations 12 --cov --cov-report=
 
 computing-tests:
-	@COVERAGE_FILE=.coverage.computing nice -n 15 $(BIN)/python -m pytest -m "not ($(DEADLINES))" --cov --cov-report= \
+	@COVERAGE_FILE=.coverage.computing nice -n 15 $(BIN)/python -m pytest -m "not ($(DEADLINES))" --durations 12 --cov --cov-report= \
 	  --numprocesses auto --maxprocesses 4 --dist loadfile -p no:cacheprovider > $(VENV)/computing-tests.log 2>&1; \
 	  code=$$?; cat $(VENV)/computing-tests.log; exit $$code
 

@@ -7,7 +7,9 @@ from uuid import uuid4
 from audit.errors import MissingRow
 from audit.events import EventCode
 from audit.transaction import AuditEvent
+from clinic import regulation
 from clinic.actor import Actor
+from clinic.regulation import CaseScope
 from imaging.access import Viewer, may_see
 from imaging.errors import IdentityUnconfirmed, NotOpened
 from imaging.records import Identity, ImageInstance, ImageSeries, ImageStudy, SeriesOpening
@@ -55,6 +57,9 @@ async def open_series(
     opening = SeriesOpening(uuid4().hex, series.institution_id, consult_id, series.id, viewer.id, tx.now)
     await tx.series_openings.add(opening)
     public = {"study": study.id, "modality": series.modality}
+    if viewer.case:
+        await regulation.use(tx, CaseScope.CHART, viewer.consult, actor)
+        public["case"] = viewer.case
     await tx.append(
         AuditEvent(EventCode.IMAGES_OPENED, series.institution_id, viewer.id, consult_id, series.id, public=public)
     )

@@ -17,6 +17,8 @@ from huizhen.auth.passwords import Passwords
 from huizhen.headers import source_of
 from tests.huizhen.world import ID_NUMBER, PASSWORD, World, operation, settings_for, sign
 
+pytestmark = pytest.mark.alone
+
 
 async def test_a_burst_of_guesses_is_limited_like_a_slow_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of a burst arrive before the first of them has failed."""

@@ -24,6 +24,8 @@ from tests.huizhen.world import World, operation
 from tests.signaling.ward import Ward
 from tests.support.clock import START
 
+pytestmark = pytest.mark.alone
+
 
 def _wall(house: Ward, kind: str = "whep") -> DevicePass:
     return DevicePass("0a1b2c3d", house.seats["doctor"].id, house.consult.id, kind, "墙")

@@ -13,7 +13,7 @@ from clinic import booking
 from clinic.actor import Actor
 from clinic.booking import Booked
 from clinic.consult import Seat
-from clinic.errors import NotPermitted
+from clinic.errors import CaseOver, NoCase, NotPermitted
 from consent.errors import ConsentMissing
 from consent.records import Purpose
 from imaging import keeping, looking, measuring, uids
@@ -28,6 +28,8 @@ from imaging.errors import (
 )
 from imaging.keeping import Arrived
 from imaging.records import Identity, ImageInstance, ImageSeries, ImageStudy, Kind
+from tests.clinic.test_regulation import inspector
+from tests.clinic.test_regulation import opened as case_of
 from tests.store.samples import sample
 from tests.support.builders import World
 
@@ -291,3 +293,22 @@ async def test_nothing_measured_is_not_there(world: World) -> None:
     async with world.db.read() as tx:
         with pytest.raises(MissingRow):
             await measuring.latest(tx, stage.clinic, stage.consult)
+
+
+async def test_a_regulator_looks_under_a_case_only_and_each_opening_says_which(world: World) -> None:
+    stage = await staged(world)
+    (file,) = await stage.keep(stage.file())
+    inspecting = inspector(world)
+    with pytest.raises(NoCase):
+        await stage.open(file, inspecting)
+    case = await case_of(world)
+    await stage.open(file, inspecting)
+    assert world.db.codes()[-2:] == ["regulator.used", "view.images"]
+    assert world.db.events[-1].public["case"] == case.id
+    assert (await stage.look(file, inspecting)).id == file.study.id
+    world.clock.advance(days=8)
+    with pytest.raises(CaseOver):
+        await stage.look(file, inspecting)
+    async with world.db.begin() as tx:
+        with pytest.raises(NotPermitted):
+            await measuring.save(tx, inspecting, stage.consult, 1, [])

@@ -23,6 +23,8 @@ from recording.sealed_file import index_of
 from tests.recording.world import CONSULT, World, WorldFactory
 from tests.support.av_source import flash_and_beep, onsets
 
+pytestmark = pytest.mark.alone
+
 TALK = flash_and_beep(6.0, None)
 
 
