@@ -70,24 +70,23 @@ client-test: huizhen/static/.built ## vue-tsc and the client's unit tests
 	@cd web && PATH="$(NODE_ENV_PATH)" npm run --silent check
 	@cd web && PATH="$(NODE_ENV_PATH)" npm run --silent test
 
-server-test: $(VENV)/test.ready huizhen/static/.built system ## pytest with the coverage gate, browsers included
+# What only computes runs on every core; what keeps deadlines of the real clock runs after it, one by one. Both run
+# to their end, so that one run tells everything.
+DEADLINES := browser or alone
+
+server-test: $(VENV)/test.ready huizhen/static/.built system ## pytest with the coverage gates, browsers included
 	@$(BIN)/coverage erase
-	@$(MAKE) --no-print-directory --jobs 2 --keep-going deadline-tests computing-tests
+	@$(MAKE) --no-print-directory --keep-going computing-tests deadline-tests
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report --skip-covered --fail-under 85
 	@$(BIN)/coverage report --skip-covered --show-missing --include 'clinic/*,consent/*' --fail-under 100
 
-# What keeps deadlines of the real clock runs one after the other, and what only computes uses, politely, the rest of
-# the machine beside it; its output is kept back until its end so that the two do not mix.
-DEADLINES := browser or alone
+computing-tests:
+	@COVERAGE_FILE=.coverage.computing $(BIN)/python -m pytest -m "not ($(DEADLINES))" --durations 12 --cov --cov-report= \
+	  --numprocesses auto --maxprocesses 4 --dist loadfile
 
 deadline-tests:
 	@COVERAGE_FILE=.coverage.deadlines $(BIN)/python -m pytest -m "$(DEADLINES)" --durations 12 --cov --cov-report=
-
-computing-tests:
-	@COVERAGE_FILE=.coverage.computing nice -n 15 $(BIN)/python -m pytest -m "not ($(DEADLINES))" --durations 12 --cov --cov-report= \
-	  --numprocesses auto --maxprocesses 4 --dist loadfile -p no:cacheprovider > $(VENV)/computing-tests.log 2>&1; \
-	  code=$$?; cat $(VENV)/computing-tests.log; exit $$code
 
 e2e: $(VENV)/test.ready huizhen/static/.built system ## Only the browser tests
 	@$(BIN)/python -m pytest -m browser

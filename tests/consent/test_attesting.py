@@ -8,12 +8,14 @@ import pytest
 
 from audit.errors import MissingRow
 from clinic.actor import Actor
-from clinic.errors import NotPermitted
+from clinic.errors import NoCase, NotPermitted
 from consent import attesting, copies
 from consent.attesting import AttestationKind, Attested
 from consent.copies import NothingOnPaper
 from consent.parties import parties_of
 from consent.records import ConsentRecord, Purpose
+from tests.clinic.test_regulation import inspector
+from tests.clinic.test_regulation import opened as case_of
 from tests.support.builders import World
 
 
@@ -116,3 +118,15 @@ async def test_nothing_personal_in_the_events(world: World) -> None:
     texts: Sequence[str] = [json.dumps(dict(event.public), ensure_ascii=False) for event in world.db.events]
     assert any('"certificate"' in text for text in texts)
     assert not any("张建明" in text for text in texts)
+
+
+async def test_a_regulator_views_a_paper_under_a_case(world: World) -> None:
+    booked = await world.book()
+    record = await world.sign(booked.patient_seat)
+    async with world.db.begin() as tx:
+        with pytest.raises(NoCase):
+            await copies.view(tx, inspector(world), booked.consult.id, record.id)
+    await case_of(world)
+    async with world.db.begin() as tx:
+        assert await copies.view(tx, inspector(world), booked.consult.id, record.id) == record
+    assert world.db.codes()[-2:] == ["regulator.used", "view.consent"]
