@@ -24,6 +24,7 @@ _REMEMBERED_REPORTS = 8
 _RESEND_SHARE = {Kind.AUDIO: 1.0, Kind.VIDEO: 0.35}  # of the media rate: enough for 10 % loss, too little for a storm
 _CONGESTED_SHARE = 0.2  # still above what 10 % of random loss needs: the guess may be wrong
 _RED_ON = ((0.08, 2), (0.01, 1))
+_RED_OFF = 0.3  # so much is lost only where the link is too narrow, and the copies fill it
 
 
 def watch(sink: Sink, stream: ReceiveStream) -> None:
@@ -208,8 +209,8 @@ class Consumer:
     def protect_voice(self, loss: float) -> None:
         """Redundant audio (RFC 2198) as the viewer's loss demands; only where RED is negotiated."""
         if self.section.kind is Kind.AUDIO:
-            wanted = next((count for above, count in _RED_ON if loss >= above), 0)
-            if wanted or loss < _RED_ON[-1][0] / 2:
+            wanted = 0 if loss >= _RED_OFF else next((count for above, count in _RED_ON if loss >= above), 0)
+            if wanted or loss >= _RED_OFF or loss < _RED_ON[-1][0] / 2:
                 self.slot.redundancy = wanted
 
     def frame_height(self) -> int | None:

@@ -502,6 +502,16 @@ def test_probes_never_reach_anybody() -> None:
     assert all(rtp.parse(p.rtp).payload for p in tap.packets)
 
 
+def test_copies_of_sound_stop_where_they_fill_the_link() -> None:
+    meeting = Conference()
+    voice = meeting.add("a", receive=(receive_section(Kind.AUDIO, 0),)).viewer.consumers["a0"]
+    counts = []
+    for loss in (0.0, 0.02, 0.1, 0.29, 0.3, 0.8, 0.1, 0.0):
+        voice.protect_voice(loss)
+        counts.append(voice.slot.redundancy)
+    assert counts == [0, 1, 2, 2, 0, 0, 2, 0]
+
+
 def test_redundant_audio_in_and_out() -> None:
     """RFC 2198 both ways: a hole in what we receive is filled from the next packet; a lossy viewer gets copies."""
     meeting = Conference()
