@@ -78,9 +78,10 @@ def keys_certificate(
 
     A running server takes an installed certificate at its next start.
     """
-    if seal:
-        _seal_certificate(institution, request, install, data)
-        return
+    (_seal_certificate if seal else _paper_certificate)(institution, request, install, data)
+
+
+def _paper_certificate(institution: str, request: Path | None, install: Path | None, data: Path | None) -> None:
     from audit.errors import MissingRow
     from huizhen.evidence.certificates import CertificateUnusable, DocumentIdentity, DocumentKeys
     from huizhen.store.database import utc_now

@@ -5,14 +5,13 @@ key nobody knows the use of: `sweep` removes both.
 """
 
 import asyncio
-import contextlib
 import hashlib
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import BinaryIO
 from uuid import uuid4
 
 from audit.transaction import Database
@@ -24,11 +23,10 @@ from huizhen.inspection.errors import UploadRefused
 from huizhen.inspection.intake import Intake, Received
 from huizhen.inspection.verdict import Refused
 from huizhen.store.tables import StoreTransaction
+from huizhen.store.transaction import settled
 from recording.errors import SegmentDamaged
 from recording.ports import Blobs, KeyRing
 from recording.sealed_file import FRAME_HEAD_SIZE, SealedWriter, SegmentHeader, index_of
-
-T = TypeVar("T")
 
 TRACK = "evidence"
 MEDIA_TYPES = {FileKind.JPEG: "image/jpeg", FileKind.PNG: "image/png", FileKind.PDF: "application/pdf"}
@@ -85,7 +83,7 @@ class EvidenceShelf:
                 with inspected.file:
                     await self._scanner.scan(received.file)
                     draft = _draft(institution_id, consult_id, received, inspected)
-                    return await _to_the_end(self._store(draft, inspected.file, commit))
+                    return await settled(self._store(draft, inspected.file, commit))
 
     async def _store(
         self, draft: EvidenceFile, source: BinaryIO, commit: Callable[[EvidenceFile], Awaitable[EvidenceFile]]
@@ -131,17 +129,6 @@ class EvidenceShelf:
                     await self._forget(institution_id, f"{TRACK}-{file_id}", blob_key)
                     removed += 1
         return removed
-
-
-async def _to_the_end(work: Coroutine[Any, Any, T]) -> T:
-    """A caller that gives up half way must not part a committed row from its object: the work ends first."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        with contextlib.suppress(Exception):
-            await task
-        raise
 
 
 def _draft(institution_id: str, consult_id: str, received: Received, inspected: Inspected) -> EvidenceFile:

@@ -167,14 +167,9 @@ def _assemble(
     address = Address(settings.public_url or "")
     attempts = Attempts(settings)
     links = LinkDoor(database, attempts, settings)
-    policy = RecordingPolicy(
-        OnWithdrawal(settings.other_withdraws),
-        LateJoiner(settings.late_joiner),
-        GuestRefuses(settings.guest_refuses),
-        ExamViews(settings.exam_views),
-        ResumeBy(settings.privacy_resume),
-    )
+    policy = _recording_policy(settings)
     blobs = LocalBlobs(settings.blobs_path)
+    evidence, images = _shelves(settings, database, blobs)
     live = Live(
         database,
         media,
@@ -206,11 +201,11 @@ def _assemble(
         health=_health(settings, metrics, database, media),
         checkpoints=checkpoints,
         playback=Playback(database, database.keys, blobs),
-        evidence=_evidence(settings, database, blobs),
+        evidence=evidence,
         papers=evidence_office(settings, clock, database, checkpoints),
         outbox=Outbox(database, OutboxNotifier(), SealedEnvelope.in_folder(settings.keys_path)),
         speech=SpeechShelf(voice_of(settings.speech), blobs, settings.data_dir / "speech"),
-        images=_images(settings, database, blobs),
+        images=images,
         base_url=address,
     )
     metrics.watch(lambda: figures(live, recorder))
@@ -220,27 +215,23 @@ def _assemble(
     return Parts(settings, database, checkpoints, media, recorder, live, tokens, edge, Jobs(metrics), services, address)
 
 
-def _evidence(settings: Settings, database: SqlDatabase, blobs: LocalBlobs) -> EvidenceShelf:
-    return EvidenceShelf(
-        blobs,
-        database.keys,
-        settings.uploads_path,
-        intake=Intake(settings.upload_limit_mb * _MEBIBYTE),
-        chamber=Chamber(),
-        scanner=scanner(settings.clamd_socket),
+def _recording_policy(settings: Settings) -> RecordingPolicy:
+    """The installation's answers; institutions may have their own."""
+    return RecordingPolicy(
+        OnWithdrawal(settings.other_withdraws),
+        LateJoiner(settings.late_joiner),
+        GuestRefuses(settings.guest_refuses),
+        ExamViews(settings.exam_views),
+        ResumeBy(settings.privacy_resume),
     )
 
 
-def _images(settings: Settings, database: SqlDatabase, blobs: LocalBlobs) -> ImageShelf:
-    return ImageShelf(
-        blobs,
-        database.keys,
-        settings.uploads_path,
-        intake=Intake(settings.image_limit_mb * _MEBIBYTE, _IMAGES_AT_ONCE),
-        chamber=ImageChamber(),
-        papers=Chamber(),
-        scanner=scanner(settings.clamd_socket),
-    )
+def _shelves(settings: Settings, database: SqlDatabase, blobs: LocalBlobs) -> tuple[EvidenceShelf, ImageShelf]:
+    """Photos and papers of both are opened in one chamber: its bound on children is the machine's."""
+    place, chamber, scan = (blobs, database.keys, settings.uploads_path), Chamber(), scanner(settings.clamd_socket)
+    evidence = EvidenceShelf(*place, intake=Intake(settings.upload_limit_mb * _MEBIBYTE), chamber=chamber, scanner=scan)
+    intake = Intake(settings.image_limit_mb * _MEBIBYTE, _IMAGES_AT_ONCE)
+    return evidence, ImageShelf(*place, intake=intake, chamber=ImageChamber(), papers=chamber, scanner=scan)
 
 
 def evidence_office(

@@ -7,10 +7,10 @@ import asyncio
 import contextlib
 import io
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from uuid import uuid4
 
 from audit.transaction import Database
@@ -24,12 +24,12 @@ from huizhen.inspection.clamd import Scanner
 from huizhen.inspection.errors import UploadRefused
 from huizhen.inspection.intake import Intake
 from huizhen.store.tables import StoreTransaction
+from huizhen.store.transaction import settled
 from imaging.keeping import Arrived
 from imaging.records import ImageInstance, ImageStudy, Kind
 from recording.errors import SegmentDamaged
 from recording.ports import Blobs, KeyRing
 
-T = TypeVar("T")
 Commit = Callable[[Sequence[Arrived]], Awaitable[Sequence[Arrived]]]
 
 _HEAD = 4096
@@ -96,7 +96,7 @@ class ImageShelf:
                     ready.append(await self._still(case, parts[number], stack))
                 except UploadRefused as error:
                     refused.append((number, error.code))
-            added = await _to_the_end(self._store(ready, commit)) if ready else ()
+            added = await settled(self._store(ready, commit)) if ready else ()
         known = tuple(each.row for each in ready if each.row.instance.id not in {row.instance.id for row in added})
         return Taken(tuple(added), known, tuple(sorted(refused)))
 
@@ -218,14 +218,3 @@ def _copy(part: Part, target: Any) -> None:
     for chunk in Source(part.file, part.at, part.size).chunks():
         target.write(chunk)
     target.flush()
-
-
-async def _to_the_end(work: Coroutine[Any, Any, T]) -> T:
-    """A caller that gives up half way must not part a committed row from its object: the work ends first."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        with contextlib.suppress(Exception):
-            await task
-        raise
