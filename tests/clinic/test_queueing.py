@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from clinic.queueing import Pace, WaitingPlace, arrived, kept, late_of, line, moment_of, outlook, pace_of
@@ -140,7 +140,6 @@ def test_nobody_is_promised_to_be_in_before_the_booked_time() -> None:
     assert told([place("a", 42)], "a") == (1, 45)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # a busy machine draws examples slowly
 @given(PLACES, st.lists(st.floats(0, 500), max_size=3), st.floats(1, 90), st.floats(1, 90))
 def test_the_range_is_always_a_range(places: list[WaitingPlace], running: list[float], one: float, two: float) -> None:
     pace = Pace(min(one, two), max(one, two), 5)
