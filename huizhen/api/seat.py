@@ -12,7 +12,7 @@ from clinic.consult import Consult, Seat
 from clinic.overlays import rules_for
 from clinic.people import Role
 from clinic.roles import Action
-from consent import asking, companions, desk, due, speech
+from consent import asking, companions, desk, due, languages, speech
 from consent.errors import SignatureInvalid
 from consent.records import ConsentRecord, Purpose, SignerCapacity
 from consent.signing import LocaleSwitch, SectionReading
@@ -117,6 +117,7 @@ async def consent_card(
         standing=standing,
         again=[change for ask in again for change in ask.because],
         offline_visit=Purpose.REC_AV in needed and standing.get(Purpose.REC_AV) in said_no,
+        reads=languages.reads(await tx.language_notes.find(consult_id=consult.id), seat.id),
     )
 
 

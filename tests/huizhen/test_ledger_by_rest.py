@@ -210,4 +210,4 @@ async def test_staff_note_the_language_a_person_reads_and_the_page_asks_again(wo
     noted = await nurse.post(f"{path}/language", locale="en")
     assert noted.body == {"locale": "en"}, noted.body
     card = (await browser.get("/api/seat")).body["consent"]
-    assert (card["complete"], card["again"]) == (False, ["language"])
+    assert (card["complete"], card["again"], card["reads"]) == (False, ["language"], "en")

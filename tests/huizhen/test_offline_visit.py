@@ -43,6 +43,7 @@ async def test_where_consent_is_the_basis_a_no_costs_nothing(world: World) -> No
         "standing": {"treat": "permitted", "rec_av": "refused"},
         "again": [],
         "offline_visit": False,
+        "reads": None,
     }
     assert (await patient.post("/api/seat/ticket")).status == 200
     assert not [event for event in await world.events() if event.code == "visit.offline_offered"]

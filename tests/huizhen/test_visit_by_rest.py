@@ -16,7 +16,13 @@ async def test_patient_from_link_to_ticket(world: World) -> None:
     assert seat["doctor"]["department_label"] == {"zh": "心血管内科", "en": "Cardiology"}
     assert seat["identity_confirmed"] is False
     undecided = {"treat": "undecided", "rec_av": "undecided"}
-    assert seat["consent"] == {"complete": False, "standing": undecided, "again": [], "offline_visit": False}
+    assert seat["consent"] == {
+        "complete": False,
+        "standing": undecided,
+        "again": [],
+        "offline_visit": False,
+        "reads": None,
+    }
 
     refused = await browser.post("/api/seat/ticket")
     assert (refused.status, refused.code, refused.body["reasons"]) == (403, "consent.missing", ["treat"])
@@ -35,7 +41,13 @@ async def test_patient_from_link_to_ticket(world: World) -> None:
 
     signed = await sign(browser, rec_av=False)
     decided = {"treat": "permitted", "rec_av": "refused"}
-    assert signed.body["consent"] == {"complete": True, "standing": decided, "again": [], "offline_visit": False}
+    assert signed.body["consent"] == {
+        "complete": True,
+        "standing": decided,
+        "again": [],
+        "offline_visit": False,
+        "reads": None,
+    }
     ticket = await browser.post("/api/seat/ticket")
     assert ticket.status == 200
     assert ticket.body["expires_in"] == 60

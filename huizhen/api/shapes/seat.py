@@ -83,6 +83,7 @@ class ConsentCard(Answer):
     standing: dict[Purpose, Standing]
     again: list[Change] = Field(default_factory=list)  # what changed since the signing, so that it is asked anew
     offline_visit: bool = False  # recording is a legal duty here and the patient said no
+    reads: str | None = None  # the language staff noted; the text is shown in it first
 
 
 class HelperCard(Answer):

@@ -46,7 +46,7 @@ export interface SeatOverview {
   fee_cents: number;
   identity_confirmed: boolean;
   device_checked: boolean;
-  consent: { complete: boolean; standing: Partial<Record<Purpose, Standing>>; again?: string[]; offline_visit?: boolean };
+  consent: { complete: boolean; standing: Partial<Record<Purpose, Standing>>; again?: string[]; offline_visit?: boolean; reads?: string | null };
   /** Who helps at this device. */
   helper?: Aide | null;
   csrf: string;
