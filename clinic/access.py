@@ -13,7 +13,7 @@ from clinic.consult import Consult, FollowUpEvidence, Seat, SeatState, VisitNote
 from clinic.errors import NotPermitted
 from clinic.glass import BrokenGlass, GlassState
 from clinic.overlays import rules_for
-from clinic.panel import Case, DecisionNote, Opinion
+from clinic.panels.records import Case, DecisionNote, Opinion
 from clinic.people import Patient, Role
 from clinic.regulation import CaseScope, RegulatorCase
 from clinic.roles import Action, Place, require

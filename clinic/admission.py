@@ -11,7 +11,7 @@ from clinic.calendar import local_date
 from clinic.consult import Consult
 from clinic.gates import REASON_CODES, REGISTRY, AdmissionFacts, Moment, Present, Stage, fit, licensed_house
 from clinic.overlays import rules_for
-from clinic.panel import InvitationState
+from clinic.panels.records import InvitationState
 from clinic.people import Institution, Role, Staff
 from clinic.rulebook import RuleSet
 from clinic.transaction import ClinicTransaction

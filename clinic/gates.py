@@ -19,7 +19,7 @@ from clinic.facts import (
     ServiceAgreement,
     Whereabouts,
 )
-from clinic.panel import Case
+from clinic.panels.records import Case
 from clinic.people import AccountState, Institution, Patient, Role, Staff
 from clinic.rulebook import RuleSet
 

@@ -23,6 +23,7 @@ class Role(StrEnum):
     AUDITOR = "auditor"
     ADMIN = "admin"
     SYSTEM = "system"
+    COORDINATOR = "coordinator"  # 会诊协调员: sends and triages requests between institutions
 
 
 CLINICIANS = frozenset({Role.ATTENDING, Role.INVITING, Role.EXPERT, Role.CHAIR, Role.NURSE})

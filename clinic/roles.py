@@ -114,84 +114,85 @@ _COLUMNS = (
     Role.AUDITOR,
     Role.ADMIN,
     Role.SYSTEM,
+    Role.COORDINATOR,
 )
 
 # One row per action, one column per role in the order above; "-" no, Y O C A as in `Reach`, "CO" either of two.
 _TABLE = """
-                    PAT GRD FAM INT ATT INV EXP CHR NUR ARC APR REG AUD TAD SYS
-book                O   O   -   -   Y   Y   -   -   Y   -   -   -   -   -   Y
-register_patient    -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   Y
-add_evidence        O   O   -   -   Y   Y   -   -   Y   -   -   -   -   -   Y
-request_case        -   -   -   -   -   Y   -   -   -   -   -   -   -   -   -
-answer_invitation   -   -   -   -   -   -   O   O   -   -   -   -   -   -   -
-join_media          C   C   C   C   C   C   C   C   C   -   -   -   -   -   -
-chat                C   C   C   C   C   C   C   C   C   -   -   -   -   -   -
-share_screen        C   C   C   C   C   C   C   C   C   -   -   -   -   -   -
-invite_guest        O   O   -   -   Y   Y   -   -   Y   -   -   -   -   -   -
-admit               -   -   -   -   Y   Y   -   Y   C   -   -   -   -   -   -
-remove              -   -   -   -   Y   Y   -   Y   C   -   -   -   -   -   -
-end                 -   -   -   -   Y   Y   -   -   -   -   -   -   -   -   -
-terminate           -   -   -   -   Y   Y   -   Y   -   -   -   -   -   -   -
-see_chart           O   O   -   -   CO  O   C   C   C   -   -   A   -   -   O
-sign_consent        O   O   O   O   -   -   -   -   -   -   -   -   -   -   -
-declare_helper      O   O   O   O   -   -   -   -   -   -   -   -   -   -   -
-acknowledge_notice  -   -   -   -   O   O   O   O   O   -   -   -   -   -   -
-witness_consent     -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -
-withdraw_consent    O   O   O   O   -   -   -   -   Y   -   -   -   -   -   -
-start_recording     -   -   -   -   Y   Y   -   Y   -   -   -   -   -   -   -
-stop_recording      C   C   -   -   Y   Y   C   Y   -   -   -   -   -   -   -
-play_recording      O   O   -   -   O   O   O   O   -   A   -   A   -   -   -
-export              O   O   -   -   A   A   -   -   -   Y   A   A   -   -   A
-write_note          -   -   -   -   Y   Y   -   -   -   -   -   -   -   -   -
-sign_note           -   -   -   -   O   O   -   -   -   -   -   -   -   -   -
-write_opinion       -   -   -   -   -   -   Y   Y   -   -   -   -   -   -   -
-sign_opinion        -   -   -   -   -   -   O   O   -   -   -   -   -   -   -
-sign_decision       -   -   -   -   Y   Y   -   -   -   -   -   -   -   -   -
-search_archive      -   -   -   -   -   -   -   -   -   Y   Y   A   -   -   -
-request_access      -   -   -   -   -   -   -   -   -   Y   -   -   -   -   -
-decide_access       -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -
-place_hold          -   -   -   -   -   -   -   -   -   Y   -   -   -   -   -
-lift_hold           -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -
-propose_disposal    -   -   -   -   -   -   -   -   -   Y   -   -   -   -   -
-approve_disposal    -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -
-draft_template      -   -   -   -   -   -   -   -   -   Y   -   -   -   Y   -
-review_template     -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -
-publish_template    -   -   -   -   -   -   -   -   -   -   A   -   -   -   Y
-ask_consent         -   -   -   -   C   C   -   C   C   -   -   -   -   -   -
-correct_consent     -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -
-approve_emergency   -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -
-read_audit          O   O   -   -   -   -   -   -   -   Y   Y   A   Y   Y   -
-administer          -   -   -   -   -   -   -   -   -   -   -   -   -   Y   Y
-own_session         -   -   -   -   O   O   O   O   O   O   O   O   O   O   -
-own_page            O   O   O   O   -   -   -   -   -   -   -   -   -   -   -
-leave               O   O   O   O   O   O   O   O   O   -   -   -   -   -   -
-see_images          -   -   -   -   CO  O   C   C   -   -   -   A   -   -   -
-ask_hold            O   O   -   -   O   O   -   -   -   -   -   A   -   -   -
-advise_termination  -   -   -   -   -   -   C   -   C   -   -   -   -   -   -
-break_glass         -   -   -   -   Y   Y   -   -   -   -   -   -   -   -   -
-decide_break_glass  -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -
-review_break_glass  -   -   -   -   -   -   -   -   -   -   -   -   Y   -   -
-invite_observer     -   -   -   -   Y   Y   -   -   -   -   -   -   -   -   -
-privacy_pause       C   C   C   C   C   C   C   C   C   -   -   -   -   -   -
-privacy_resume      C   C   C   C   C   C   C   C   C   -   -   -   -   -   -
-request_exam        -   -   -   -   Y   Y   C   C   -   -   -   -   -   -   -
-answer_exam         C   C   -   -   -   -   -   -   -   -   -   -   -   -   -
-end_exam            C   C   -   -   Y   Y   C   C   -   -   -   -   -   -   -
-declare_person      -   -   -   -   Y   Y   C   C   C   -   -   -   -   -   -
-attest_room         -   -   -   -   Y   Y   -   -   -   -   -   -   -   -   -
-open_slots          -   -   -   -   Y   Y   -   -   Y   -   -   -   -   Y   Y
-notify              -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   Y
-triage              -   -   -   -   -   -   -   -   Y   -   -   -   -   -   -
-tell_waiting        -   -   -   -   Y   Y   -   Y   Y   -   -   -   -   -   -
-reassign            -   -   -   -   -   -   -   -   Y   -   -   -   -   -   Y
-mark_absent         -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -
-see_queue           -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -
-tell_whereabouts    C   C   C   C   C   C   C   C   C   -   -   -   -   -   -
-ask_case            -   -   -   -   -   -   -   -   -   -   -   Y   -   -   -
-decide_case         -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -
-read_case           -   -   -   -   -   -   -   -   -   -   -   A   -   -   -
-add_images          -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -
-measure_images      -   -   -   -   C   C   C   C   -   -   -   -   -   -   -
+                    PAT GRD FAM INT ATT INV EXP CHR NUR ARC APR REG AUD TAD SYS COO
+book                O   O   -   -   Y   Y   -   -   Y   -   -   -   -   -   Y   -
+register_patient    -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   Y   -
+add_evidence        O   O   -   -   Y   Y   -   -   Y   -   -   -   -   -   Y   -
+request_case        -   -   -   -   -   Y   -   -   -   -   -   -   -   -   -   -
+answer_invitation   -   -   -   -   -   -   O   O   -   -   -   -   -   -   -   -
+join_media          C   C   C   C   C   C   C   C   C   -   -   -   -   -   -   -
+chat                C   C   C   C   C   C   C   C   C   -   -   -   -   -   -   -
+share_screen        C   C   C   C   C   C   C   C   C   -   -   -   -   -   -   -
+invite_guest        O   O   -   -   Y   Y   -   -   Y   -   -   -   -   -   -   -
+admit               -   -   -   -   Y   Y   -   Y   C   -   -   -   -   -   -   -
+remove              -   -   -   -   Y   Y   -   Y   C   -   -   -   -   -   -   -
+end                 -   -   -   -   Y   Y   -   -   -   -   -   -   -   -   -   -
+terminate           -   -   -   -   Y   Y   -   Y   -   -   -   -   -   -   -   -
+see_chart           O   O   -   -   CO  O   C   C   C   -   -   A   -   -   O   -
+sign_consent        O   O   O   O   -   -   -   -   -   -   -   -   -   -   -   -
+declare_helper      O   O   O   O   -   -   -   -   -   -   -   -   -   -   -   -
+acknowledge_notice  -   -   -   -   O   O   O   O   O   -   -   -   -   -   -   -
+witness_consent     -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -   -
+withdraw_consent    O   O   O   O   -   -   -   -   Y   -   -   -   -   -   -   -
+start_recording     -   -   -   -   Y   Y   -   Y   -   -   -   -   -   -   -   -
+stop_recording      C   C   -   -   Y   Y   C   Y   -   -   -   -   -   -   -   -
+play_recording      O   O   -   -   O   O   O   O   -   A   -   A   -   -   -   -
+export              O   O   -   -   A   A   -   -   -   Y   A   A   -   -   A   -
+write_note          -   -   -   -   Y   Y   -   -   -   -   -   -   -   -   -   -
+sign_note           -   -   -   -   O   O   -   -   -   -   -   -   -   -   -   -
+write_opinion       -   -   -   -   -   -   Y   Y   -   -   -   -   -   -   -   -
+sign_opinion        -   -   -   -   -   -   O   O   -   -   -   -   -   -   -   -
+sign_decision       -   -   -   -   Y   Y   -   -   -   -   -   -   -   -   -   -
+search_archive      -   -   -   -   -   -   -   -   -   Y   Y   A   -   -   -   -
+request_access      -   -   -   -   -   -   -   -   -   Y   -   -   -   -   -   -
+decide_access       -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -   -
+place_hold          -   -   -   -   -   -   -   -   -   Y   -   -   -   -   -   -
+lift_hold           -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -   -
+propose_disposal    -   -   -   -   -   -   -   -   -   Y   -   -   -   -   -   -
+approve_disposal    -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -   -
+draft_template      -   -   -   -   -   -   -   -   -   Y   -   -   -   Y   -   -
+review_template     -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -   -
+publish_template    -   -   -   -   -   -   -   -   -   -   A   -   -   -   Y   -
+ask_consent         -   -   -   -   C   C   -   C   C   -   -   -   -   -   -   -
+correct_consent     -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -   -
+approve_emergency   -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -   -
+read_audit          O   O   -   -   -   -   -   -   -   Y   Y   A   Y   Y   -   -
+administer          -   -   -   -   -   -   -   -   -   -   -   -   -   Y   Y   -
+own_session         -   -   -   -   O   O   O   O   O   O   O   O   O   O   -   O
+own_page            O   O   O   O   -   -   -   -   -   -   -   -   -   -   -   -
+leave               O   O   O   O   O   O   O   O   O   -   -   -   -   -   -   -
+see_images          -   -   -   -   CO  O   C   C   -   -   -   A   -   -   -   -
+ask_hold            O   O   -   -   O   O   -   -   -   -   -   A   -   -   -   -
+advise_termination  -   -   -   -   -   -   C   -   C   -   -   -   -   -   -   -
+break_glass         -   -   -   -   Y   Y   -   -   -   -   -   -   -   -   -   -
+decide_break_glass  -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -   -
+review_break_glass  -   -   -   -   -   -   -   -   -   -   -   -   Y   -   -   -
+invite_observer     -   -   -   -   Y   Y   -   -   -   -   -   -   -   -   -   -
+privacy_pause       C   C   C   C   C   C   C   C   C   -   -   -   -   -   -   -
+privacy_resume      C   C   C   C   C   C   C   C   C   -   -   -   -   -   -   -
+request_exam        -   -   -   -   Y   Y   C   C   -   -   -   -   -   -   -   -
+answer_exam         C   C   -   -   -   -   -   -   -   -   -   -   -   -   -   -
+end_exam            C   C   -   -   Y   Y   C   C   -   -   -   -   -   -   -   -
+declare_person      -   -   -   -   Y   Y   C   C   C   -   -   -   -   -   -   -
+attest_room         -   -   -   -   Y   Y   -   -   -   -   -   -   -   -   -   -
+open_slots          -   -   -   -   Y   Y   -   -   Y   -   -   -   -   Y   Y   -
+notify              -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   Y   -
+triage              -   -   -   -   -   -   -   -   Y   -   -   -   -   -   -   -
+tell_waiting        -   -   -   -   Y   Y   -   Y   Y   -   -   -   -   -   -   -
+reassign            -   -   -   -   -   -   -   -   Y   -   -   -   -   -   Y   -
+mark_absent         -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -   -
+see_queue           -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -   -
+tell_whereabouts    C   C   C   C   C   C   C   C   C   -   -   -   -   -   -   -
+ask_case            -   -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -
+decide_case         -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -   -
+read_case           -   -   -   -   -   -   -   -   -   -   -   A   -   -   -   -
+add_images          -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -   -
+measure_images      -   -   -   -   C   C   C   C   -   -   -   -   -   -   -   -
 """
 # Rows that no door names, each with where they are asked instead; a test holds the table against every route and event.
 ASKED_WITHIN: Mapping[Action, str] = {

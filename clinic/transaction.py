@@ -14,7 +14,7 @@ from clinic.facts import (
     Whereabouts,
 )
 from clinic.glass import BrokenGlass
-from clinic.panel import Case, DecisionNote, Invitation, Opinion
+from clinic.panels.records import Case, DecisionNote, Invitation, Opinion
 from clinic.people import Institution, Patient, Staff
 from clinic.upload import EvidenceFile
 

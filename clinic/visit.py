@@ -15,7 +15,7 @@ from clinic.booking import moved
 from clinic.consult import ChatMessage, Consult, ConsultStatus, Seat, SeatState
 from clinic.errors import AdmissionRefused, IllegalMove, NotPermitted, PrescriptionInText, SeatClosed, Unsigned
 from clinic.overlays import rules_for
-from clinic.panels import unsigned_panel
+from clinic.panels.report import unsigned_panel
 from clinic.people import CLINICIANS, Role
 from clinic.prescribing import prescribes
 from clinic.roles import Action

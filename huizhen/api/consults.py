@@ -10,7 +10,7 @@ from clinic.calendar import local_date
 from clinic.consult import Consult, SeatState
 from clinic.errors import NotPermitted
 from clinic.notices import NoticeKind
-from clinic.panel import InvitationState
+from clinic.panels.records import InvitationState
 from clinic.people import CLINICIANS, GUESTS, Role
 from clinic.roles import Action
 from huizhen.api import render

@@ -12,7 +12,7 @@ from clinic.actor import Actor
 from clinic.consult import PANELS, Consult, ConsultStatus, Seat, SeatState
 from clinic.errors import NotPermitted
 from clinic.overlays import rules_for
-from clinic.panel import Invitation, Opinion
+from clinic.panels.records import Invitation, Opinion
 from clinic.people import CLINICIANS, Role, Staff
 from clinic.roles import Action
 from consent import desk

@@ -6,7 +6,7 @@ from typing import Any
 from audit.errors import MissingRow
 from clinic.access import seat_of
 from clinic.consult import Consult, SeatState
-from clinic.panel import InvitationState
+from clinic.panels.records import InvitationState
 from huizhen.api.call import Call
 from huizhen.api.route import Own
 from huizhen.store.tables import StoreTransaction

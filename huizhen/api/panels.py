@@ -1,6 +1,6 @@
 """Expert consults: the case, the invitations, opinions and the decision."""
 
-from clinic import panels
+from clinic.panels import answering, deciding, opining, requesting
 from clinic.roles import Action
 from huizhen.api.call import Call
 from huizhen.api.consults import changed, detail_of
@@ -20,7 +20,7 @@ from signaling import closing
 
 async def request_case(call: Call[CaseBody]) -> ConsultDetail:
     body, consult_id = call.body, call.path("consult")
-    new = panels.NewCase(
+    new = requesting.NewCase(
         invited_institution_id=body.invited_institution_id,
         expert_ids=tuple(dict.fromkeys(body.expert_ids)),
         chair_id=body.chair_id,
@@ -31,7 +31,7 @@ async def request_case(call: Call[CaseBody]) -> ConsultDetail:
     )
     async with call.services.db.begin() as tx:
         await tx.operation(call.op, call.actor.id)
-        await panels.request_case(tx, consult_id, new, call.actor)
+        await requesting.request_case(tx, consult_id, new, call.actor)
     return await changed(call, consult_id)
 
 
@@ -44,7 +44,7 @@ async def answer(call: Call[InvitationAnswer]) -> InvitationRow:
     body = call.body
     async with call.services.db.begin() as tx:
         await tx.operation(call.op, call.actor.id)
-        invitation, _ = await panels.answer_invitation(
+        invitation, _ = await answering.answer_invitation(
             tx, call.path("invitation"), call.actor, body.accept, body.reason
         )
     await closing.consult_changed(call.services.live, invitation.consult_id)
@@ -53,23 +53,23 @@ async def answer(call: Call[InvitationAnswer]) -> InvitationRow:
 
 
 async def save_opinion(call: Call[OpinionBody]) -> ConsultDetail:
-    await panels.save_opinion(call.tx, call.path("consult"), call.actor, call.body.text, call.body.dissent)
+    await opining.save_opinion(call.tx, call.path("consult"), call.actor, call.body.text, call.body.dissent)
     return await detail_of(call, call.path("consult"))
 
 
 async def sign_opinion(call: Call[Empty]) -> ConsultDetail:
-    await panels.sign_opinion(call.tx, call.services.sealer, call.path("consult"), call.actor)
+    await opining.sign_opinion(call.tx, call.services.sealer, call.path("consult"), call.actor)
     return await detail_of(call, call.path("consult"))
 
 
 async def save_decision(call: Call[DecisionBody]) -> ConsultDetail:
     body = call.body
-    await panels.save_decision(call.tx, call.path("consult"), call.actor, body.adoption, body.reason, body.treatment)
+    await deciding.save_decision(call.tx, call.path("consult"), call.actor, body.adoption, body.reason, body.treatment)
     return await detail_of(call, call.path("consult"))
 
 
 async def sign_decision(call: Call[Empty]) -> ConsultDetail:
-    await panels.sign_decision(call.tx, call.services.sealer, call.path("consult"), call.actor)
+    await deciding.sign_decision(call.tx, call.services.sealer, call.path("consult"), call.actor)
     return await detail_of(call, call.path("consult"))
 
 

@@ -26,7 +26,7 @@ from clinic.facts import (
 )
 from clinic.glass import BrokenGlass
 from clinic.notices import Notice
-from clinic.panel import Case, DecisionNote, Invitation, Opinion
+from clinic.panels.records import Case, DecisionNote, Invitation, Opinion
 from clinic.people import Institution, Patient, Staff
 from clinic.places import DoctorBook, Slot, SlotPlace
 from clinic.queueing import WaitingPlace

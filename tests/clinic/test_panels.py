@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from audit.errors import MissingRow
-from clinic import access, panels, registration, visit
+from clinic import access, registration, visit
 from clinic.actor import Actor
 from clinic.consult import Consult, ConsultStatus
 from clinic.documents import canonical, digest
 from clinic.errors import AdmissionRefused, AlreadySigned, IllegalMove, InvalidInput, NotPermitted, Unsigned
-from clinic.panel import Adoption, InvitationState
+from clinic.panels import answering, deciding, opining, report, requesting
+from clinic.panels.records import Adoption, InvitationState
 from clinic.people import Role
 from tests.support.builders import World, staff
 
@@ -27,7 +28,7 @@ async def meeting(world: World) -> Consult:
     return await world.consult(booked.consult.id)
 
 
-def case(world: World, **changes: Any) -> panels.NewCase:
+def case(world: World, **changes: Any) -> requesting.NewCase:
     values: dict[str, Any] = {
         "invited_institution_id": world.partner.id,
         "expert_ids": (world.experts[0].id,),
@@ -36,7 +37,7 @@ def case(world: World, **changes: Any) -> panels.NewCase:
         "summary": "胸闷三月",
         "wanted_specialty": "心内科",
     }
-    return panels.NewCase(**{**values, **changes})
+    return requesting.NewCase(**{**values, **changes})
 
 
 async def test_the_straight_life_of_a_panel(world: World) -> None:
@@ -45,10 +46,10 @@ async def test_the_straight_life_of_a_panel(world: World) -> None:
     inviting = Actor.staff(world.clinic_doctor)
     await world.opinion(consult, world.experts[1], dissent=True)
     async with world.db.begin() as tx:
-        await panels.save_decision(tx, consult.id, inviting, Adoption.PARTLY, "部分采纳", "继续观察")
+        await deciding.save_decision(tx, consult.id, inviting, Adoption.PARTLY, "部分采纳", "继续观察")
     with pytest.raises(Unsigned):
         async with world.db.begin() as tx:
-            await panels.sign_decision(tx, world.sealer, consult.id, inviting)
+            await deciding.sign_decision(tx, world.sealer, consult.id, inviting)
     async with world.db.begin() as tx:
         await visit.conclude(tx, consult.id, inviting)
     for missing in ("opinion,decision",):
@@ -58,16 +59,16 @@ async def test_the_straight_life_of_a_panel(world: World) -> None:
     await world.opinion(consult, world.experts[0])
     with pytest.raises(Unsigned, match="decision"):
         async with world.db.begin() as tx:
-            await panels.joint_report(tx, consult.id, inviting)
+            await report.joint_report(tx, consult.id, inviting)
     await world.decide(consult)
     async with world.db.begin() as tx:
         closed = await visit.close(tx, consult.id, inviting)
-        report = await panels.joint_report(tx, consult.id, inviting)
+        joint = await report.joint_report(tx, consult.id, inviting)
     assert closed.status is ConsultStatus.CLOSED
-    assert [row["chair"] for row in report["opinions"]] == [True, False]
-    assert [row["dissent"] for row in report["opinions"]] == [False, True]
-    documents = [{k: v for k, v in row.items() if k not in ("chair", "signature")} for row in report["opinions"]]
-    assert sorted(digest(canonical(row)) for row in documents) == report["decision"]["opinions"]
+    assert [row["chair"] for row in joint["opinions"]] == [True, False]
+    assert [row["dissent"] for row in joint["opinions"]] == [False, True]
+    documents = [{k: v for k, v in row.items() if k not in ("chair", "signature")} for row in joint["opinions"]]
+    assert sorted(digest(canonical(row)) for row in documents) == joint["decision"]["opinions"]
 
 
 async def test_an_absent_expert_need_not_sign(world: World) -> None:
@@ -100,12 +101,12 @@ async def test_an_absent_expert_need_not_sign(world: World) -> None:
     ],
 )
 async def test_a_faulty_request_is_refused(
-    world: World, make: Callable[[World], panels.NewCase], refusal: type[Exception]
+    world: World, make: Callable[[World], requesting.NewCase], refusal: type[Exception]
 ) -> None:
     booked = await world.book_panel()
     with pytest.raises(refusal):
         async with world.db.begin() as tx:
-            await panels.request_case(tx, booked.consult.id, make(world), Actor.staff(world.clinic_doctor))
+            await requesting.request_case(tx, booked.consult.id, make(world), Actor.staff(world.clinic_doctor))
     assert world.db.rows("cases") == []
 
 
@@ -121,7 +122,7 @@ async def test_only_fit_experts_are_asked_and_only_once(world: World) -> None:
     for expert, refusal in ((young, AdmissionRefused), (nurse, InvalidInput)):
         with pytest.raises(refusal):
             async with world.db.begin() as tx:
-                await panels.request_case(tx, booked.consult.id, case(world, expert_ids=(expert.id,)), inviting)
+                await requesting.request_case(tx, booked.consult.id, case(world, expert_ids=(expert.id,)), inviting)
     await world.ask(booked.consult)
     with pytest.raises(IllegalMove):
         await world.ask(booked.consult)
@@ -130,7 +131,7 @@ async def test_only_fit_experts_are_asked_and_only_once(world: World) -> None:
         await world.ask(plain.consult)
     with pytest.raises(NotPermitted):
         async with world.db.begin() as tx:
-            await panels.request_case(tx, booked.consult.id, case(world), Actor.seated(booked.patient_seat))
+            await requesting.request_case(tx, booked.consult.id, case(world), Actor.seated(booked.patient_seat))
 
 
 async def test_a_follow_up_has_no_panel(world: World) -> None:
@@ -145,7 +146,7 @@ async def test_a_follow_up_has_no_panel(world: World) -> None:
         await world.ask(booked.consult)
     async with world.db.begin() as tx:
         with pytest.raises(IllegalMove):
-            await panels.joint_report(tx, booked.consult.id, Actor.staff(world.clinic_doctor))
+            await report.joint_report(tx, booked.consult.id, Actor.staff(world.clinic_doctor))
 
 
 def _event(world: World) -> Any:
@@ -160,16 +161,16 @@ async def test_invitations_are_answered_once_by_the_invited(world: World) -> Non
     first, second = await world.ask(booked.consult)
     expert = Actor.staff(world.experts[0])
     async with world.db.begin() as tx:
-        read, invitation, consult = await panels.read_case(tx, first.id, expert)
+        read, invitation, consult = await requesting.read_case(tx, first.id, expert)
     assert (read.summary, invitation.id, consult.id) == ("男，62岁，胸闷三月", first.id, booked.consult.id)
     assert world.db.codes()[-1] == "view.chart"
     for by in (Actor.staff(world.experts[1]), Actor.staff(world.clinic_doctor)):
         with pytest.raises(MissingRow):
             async with world.db.begin() as tx:
-                await panels.answer_invitation(tx, first.id, by, accept=True)
+                await answering.answer_invitation(tx, first.id, by, accept=True)
     with pytest.raises(InvalidInput):
         async with world.db.begin() as tx:
-            await panels.answer_invitation(tx, first.id, expert, accept=False)
+            await answering.answer_invitation(tx, first.id, expert, accept=False)
     seat = await world.answer(first)
     assert seat is not None
     assert (seat.role, seat.home_institution_id, seat.institution_id) == (Role.CHAIR, world.partner.id, world.home.id)
@@ -180,7 +181,7 @@ async def test_invitations_are_answered_once_by_the_invited(world: World) -> Non
     assert (refused.state, refused.refusal_reason) == (InvitationState.REFUSED, "时间冲突")
     with pytest.raises(NotPermitted):
         async with world.db.begin() as tx:
-            await panels.read_case(tx, first.id, replace(expert, roles=(Role.NURSE,)))
+            await requesting.read_case(tx, first.id, replace(expert, roles=(Role.NURSE,)))
 
 
 async def test_opinions_and_decisions_are_frozen_once_signed(world: World) -> None:
@@ -188,29 +189,29 @@ async def test_opinions_and_decisions_are_frozen_once_signed(world: World) -> No
     expert, inviting = Actor.staff(world.experts[0]), Actor.staff(world.clinic_doctor)
     with pytest.raises(MissingRow):
         async with world.db.begin() as tx:
-            await panels.sign_opinion(tx, world.sealer, consult.id, expert)
+            await opining.sign_opinion(tx, world.sealer, consult.id, expert)
     with pytest.raises(MissingRow):
         async with world.db.begin() as tx:
-            await panels.sign_decision(tx, world.sealer, consult.id, inviting)
+            await deciding.sign_decision(tx, world.sealer, consult.id, inviting)
     async with world.db.begin() as tx:
-        await panels.save_opinion(tx, consult.id, expert, "一稿")
-        second = await panels.save_opinion(tx, consult.id, expert, "二稿", True)
-        await panels.sign_opinion(tx, world.sealer, consult.id, expert)
+        await opining.save_opinion(tx, consult.id, expert, "一稿")
+        second = await opining.save_opinion(tx, consult.id, expert, "二稿", True)
+        await opining.sign_opinion(tx, world.sealer, consult.id, expert)
     assert (second.text, second.dissent, second.expert_institution_id) == ("二稿", True, world.partner.id)
     await world.opinion(consult, world.experts[1])
     await world.decide(consult)
     for act in (
-        lambda tx: panels.save_opinion(tx, consult.id, expert, "三稿"),
-        lambda tx: panels.sign_opinion(tx, world.sealer, consult.id, expert),
-        lambda tx: panels.save_decision(tx, consult.id, inviting, Adoption.NOT_ADOPTED, "x", "y"),
-        lambda tx: panels.sign_decision(tx, world.sealer, consult.id, inviting),
+        lambda tx: opining.save_opinion(tx, consult.id, expert, "三稿"),
+        lambda tx: opining.sign_opinion(tx, world.sealer, consult.id, expert),
+        lambda tx: deciding.save_decision(tx, consult.id, inviting, Adoption.NOT_ADOPTED, "x", "y"),
+        lambda tx: deciding.sign_decision(tx, world.sealer, consult.id, inviting),
     ):
         with pytest.raises(AlreadySigned):
             async with world.db.begin() as tx:
                 await act(tx)
     for act in (
-        lambda tx: panels.save_opinion(tx, consult.id, inviting, "x"),
-        lambda tx: panels.save_decision(tx, consult.id, expert, Adoption.ADOPT, "x", "y"),
+        lambda tx: opining.save_opinion(tx, consult.id, inviting, "x"),
+        lambda tx: deciding.save_decision(tx, consult.id, expert, Adoption.ADOPT, "x", "y"),
     ):
         with pytest.raises(NotPermitted):
             async with world.db.begin() as tx:
@@ -221,9 +222,9 @@ async def test_a_draft_decision_may_be_rewritten_and_is_the_authors(world: World
     consult = await meeting(world)
     inviting = Actor.staff(world.clinic_doctor)
     async with world.db.begin() as tx:
-        await panels.save_decision(tx, consult.id, inviting, Adoption.ADOPT, "一", "一")
-        again = await panels.save_decision(tx, consult.id, inviting, Adoption.NOT_ADOPTED, "二", "二")
-        await panels.save_opinion(tx, consult.id, Actor.staff(world.experts[0]), "草稿")
+        await deciding.save_decision(tx, consult.id, inviting, Adoption.ADOPT, "一", "一")
+        again = await deciding.save_decision(tx, consult.id, inviting, Adoption.NOT_ADOPTED, "二", "二")
+        await opining.save_opinion(tx, consult.id, Actor.staff(world.experts[0]), "草稿")
         chart = await access.view_chart(tx, inviting, consult.id)
         theirs = await access.view_chart(tx, Actor.staff(world.experts[0]), consult.id)
     assert again.adoption is Adoption.NOT_ADOPTED

@@ -39,6 +39,7 @@ ROLES = (
     Role.REGULATOR,
     Role.AUDITOR,
     Role.ADMIN,
+    Role.COORDINATOR,
 )
 # Canaries: whatever ends up in a log line, a metric or a URL is found by these.
 NAMES = {"city": "城甲", "county": "县乙"}

@@ -9,11 +9,12 @@ from uuid import uuid4
 
 from audit.events import EventCode
 from audit.transaction import AuditEvent
-from clinic import attesting, booking, filings, notes, panels, registration, visit
+from clinic import attesting, booking, filings, notes, registration, visit
 from clinic.actor import Actor
 from clinic.booking import Booked, NewConsult, NewEvidence, NewGuest
 from clinic.consult import Consult, ConsultKind, Seat
-from clinic.panel import Adoption, Invitation
+from clinic.panels import answering, deciding, opining, requesting
+from clinic.panels.records import Adoption, Invitation
 from clinic.people import IdentityLevel, Institution, Patient, Role, Staff
 from consent import desk, templates
 from consent.companions import Companion
@@ -210,7 +211,7 @@ class World:
 
     async def ask(self, consult: Consult, chair: bool = True) -> tuple[Invitation, ...]:
         async with self.db.begin() as tx:
-            new = panels.NewCase(
+            new = requesting.NewCase(
                 self.partner.id,
                 tuple(expert.id for expert in self.experts),
                 "诊断不明",
@@ -219,13 +220,13 @@ class World:
                 "心内科",
                 chair_id=self.experts[0].id if chair else None,
             )
-            return (await panels.request_case(tx, consult.id, new, Actor.staff(self.clinic_doctor)))[1]
+            return (await requesting.request_case(tx, consult.id, new, Actor.staff(self.clinic_doctor)))[1]
 
     async def answer(self, invitation: Invitation, accept: bool = True) -> Seat | None:
         expert = next(expert for expert in self.experts if expert.id == invitation.expert_id)
         async with self.db.begin() as tx:
             reason = None if accept else "时间冲突"
-            return (await panels.answer_invitation(tx, invitation.id, Actor.staff(expert), accept, reason))[1]
+            return (await answering.answer_invitation(tx, invitation.id, Actor.staff(expert), accept, reason))[1]
 
     async def guest(self, consult: Consult, name: str = "张小红", role: Role = Role.FAMILY) -> Seat:
         async with self.db.begin() as tx:
@@ -300,14 +301,14 @@ class World:
 
     async def opinion(self, consult: Consult, expert: Staff, dissent: bool = False) -> None:
         async with self.db.begin() as tx:
-            await panels.save_opinion(tx, consult.id, Actor.staff(expert), "建议冠脉造影", dissent)
-            await panels.sign_opinion(tx, self.sealer, consult.id, Actor.staff(expert))
+            await opining.save_opinion(tx, consult.id, Actor.staff(expert), "建议冠脉造影", dissent)
+            await opining.sign_opinion(tx, self.sealer, consult.id, Actor.staff(expert))
 
     async def decide(self, consult: Consult) -> None:
         by = Actor.staff(self.clinic_doctor)
         async with self.db.begin() as tx:
-            await panels.save_decision(tx, consult.id, by, Adoption.ADOPT, "同意专家意见", "转上级医院造影")
-            await panels.sign_decision(tx, self.sealer, consult.id, by)
+            await deciding.save_decision(tx, consult.id, by, Adoption.ADOPT, "同意专家意见", "转上级医院造影")
+            await deciding.sign_decision(tx, self.sealer, consult.id, by)
 
     async def recorded(
         self, consult: Consult, seats: tuple[Seat, ...], keyring: FakeKeyRing, blobs: FakeBlobs

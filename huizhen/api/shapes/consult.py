@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from clinic.consult import ConsultKind, ConsultStatus
-from clinic.panel import Adoption, InvitationState
+from clinic.panels.records import Adoption, InvitationState
 from clinic.people import Role
 from consent.records import ConsentAction, Purpose
 from consent.standing import Standing

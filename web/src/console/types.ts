@@ -5,7 +5,7 @@ import type {
 
 import type { Advice, HoldRequest } from "./policy-types";
 
-export type Role = SeatRole | "archivist" | "approver" | "regulator" | "auditor" | "admin";
+export type Role = SeatRole | "archivist" | "approver" | "regulator" | "auditor" | "admin" | "coordinator";
 export interface Items<T> { items: T[] }
 export interface Label { zh: string; en: string }
 
