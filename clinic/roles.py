@@ -84,6 +84,10 @@ class Action(StrEnum):
     READ_CASE = "read_case"
     ADD_IMAGES = "add_images"
     MEASURE_IMAGES = "measure_images"
+    MATCH_REQUEST = "match_request"
+    TRIAGE_REQUEST = "triage_request"
+    ANSWER_PROPOSAL = "answer_proposal"
+    SEE_REQUESTS = "see_requests"
 
 
 class Reach(StrEnum):
@@ -193,6 +197,10 @@ decide_case         -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -   
 read_case           -   -   -   -   -   -   -   -   -   -   -   A   -   -   -   -
 add_images          -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -   -
 measure_images      -   -   -   -   C   C   C   C   -   -   -   -   -   -   -   -
+match_request       -   -   -   -   -   -   -   -   -   -   -   -   -   -   -   Y
+triage_request      -   -   -   -   -   -   -   -   -   -   -   -   -   -   -   Y
+answer_proposal     -   -   -   -   -   Y   -   -   -   -   -   -   -   -   -   Y
+see_requests        -   -   -   -   -   Y   Y   Y   -   -   -   -   -   -   -   Y
 """
 # Rows that no door names, each with where they are asked instead; a test holds the table against every route and event.
 ASKED_WITHIN: Mapping[Action, str] = {
