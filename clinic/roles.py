@@ -84,6 +84,13 @@ class Action(StrEnum):
     READ_CASE = "read_case"
     ADD_IMAGES = "add_images"
     MEASURE_IMAGES = "measure_images"
+    KEEP_ENTRY = "keep_entry"
+    SEE_DIRECTORY = "see_directory"
+    SEE_AGREEMENTS = "see_agreements"
+    DRAFT_AGREEMENT = "draft_agreement"
+    SEAL_AGREEMENT = "seal_agreement"
+    END_AGREEMENT = "end_agreement"
+    MATCH_EXPERTS = "match_experts"
 
 
 class Reach(StrEnum):
@@ -193,6 +200,13 @@ decide_case         -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -   
 read_case           -   -   -   -   -   -   -   -   -   -   -   A   -   -   -   -
 add_images          -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -   -
 measure_images      -   -   -   -   C   C   C   C   -   -   -   -   -   -   -   -
+keep_entry          -   -   -   -   -   -   -   -   -   -   -   -   -   Y   -   Y
+see_directory       -   -   -   -   Y   Y   Y   Y   Y   -   -   -   -   Y   -   Y
+see_agreements      -   -   -   -   -   Y   -   -   -   -   -   -   -   Y   -   Y
+draft_agreement     -   -   -   -   -   -   -   -   -   -   -   -   -   Y   -   Y
+seal_agreement      -   -   -   -   -   -   -   -   -   -   -   -   -   Y   -   Y
+end_agreement       -   -   -   -   -   -   -   -   -   -   -   -   -   Y   -   Y
+match_experts       -   -   -   -   -   Y   -   -   -   -   -   -   -   -   -   Y
 """
 # Rows that no door names, each with where they are asked instead; a test holds the table against every route and event.
 ASKED_WITHIN: Mapping[Action, str] = {

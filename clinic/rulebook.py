@@ -62,6 +62,8 @@ BESIDE: Mapping[str, tuple[str, ...]] = {
         "other_withdraws_stop", "other_withdraws_privacy_interval", "recording_basis_consent",
         "recording_basis_legal_duty",
     ),
+    "HZ-35": ("longest_years", "ending_soon_days"),
+    "HZ-36": ("most_shown",),
 }  # fmt: skip
 CLOSING = ("note", "opinion", "decision")
 MAY = ("diagnose", "prescribe")

@@ -63,6 +63,12 @@ async def _seat_file(call: Call[Any], tx: StoreTransaction) -> None:
         raise MissingRow("evidence_files")
 
 
+async def _cooperation(call: Call[Any], tx: StoreTransaction) -> None:
+    row = await tx.cooperation_agreements.get(call.path("cooperation"))
+    if not row.shown_to(call.me.institution_id):
+        raise MissingRow("cooperation_agreements")
+
+
 def _of_house(table: str, parameter: str) -> Check:
     async def check(call: Call[Any], tx: StoreTransaction) -> None:
         row = await getattr(tx, table).get(call.path(parameter))
@@ -110,4 +116,5 @@ CHECKS: Mapping[Own, Check] = {
     Own.CONSENT_RECORD: _of_house("consent_records", "record"),
     Own.SLOT: _of_house("slots", "slot"),
     Own.NOTICE: _of_house("notices", "notice"),
+    Own.COOPERATION: _cooperation,
 }

@@ -60,6 +60,7 @@ class Own(StrEnum):
     CONSENT_RECORD = "consent_record"
     SLOT = "slot"
     NOTICE = "notice"
+    COOPERATION = "cooperation"  # the own institution is a party, and was offered it
     DIRECTORY = "directory"  # names of institutions and their experts are open to all staff
 
 

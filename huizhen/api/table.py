@@ -9,6 +9,7 @@ from huizhen.api import (
     breakglass,
     companion,
     consults,
+    cooperations,
     dicomweb,
     directory,
     disposals,
@@ -20,6 +21,7 @@ from huizhen.api import (
     outbox,
     panels,
     papers,
+    parties,
     playing,
     policies,
     public,
@@ -61,4 +63,6 @@ ROUTES: Table = (
     *asking.ROUTES,
     *regulator.ROUTES,
     *policies.ROUTES,
+    *parties.ROUTES,
+    *cooperations.ROUTES,
 )
