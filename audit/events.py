@@ -148,6 +148,14 @@ class EventCode(StrEnum):
     OPINION_SIGNED = "opinion.signed"
     REPORT_SIGNED = "opinion.report_signed"
     DECISION_SIGNED = "decision.signed"
+    # parties: the directory and the agreements between institutions
+    PARTY_ENTERED = "party.entered"
+    COOPERATION_DRAFTED = "party.agreement_drafted"
+    COOPERATION_OFFERED = "party.agreement_offered"
+    COOPERATION_SEALED = "party.agreement_sealed"
+    COOPERATION_DECLINED = "party.agreement_declined"
+    COOPERATION_REPLACED = "party.agreement_replaced"
+    COOPERATION_ENDED = "party.agreement_ended"
     # the image table
     IMAGES_STORED = "images.stored"
     IMAGES_REFUSED = "images.refused"

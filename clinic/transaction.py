@@ -16,6 +16,7 @@ from clinic.facts import (
 from clinic.glass import BrokenGlass
 from clinic.panels.records import Case, DecisionNote, Invitation, Opinion
 from clinic.panels.requests import InvitedParty, PanelRequest, Proposal
+from clinic.parties.records import AgreementSeal, CooperationAgreement, DirectoryEntry
 from clinic.people import Institution, Patient, Staff
 from clinic.upload import EvidenceFile
 
@@ -65,3 +66,6 @@ class ClinicTransaction(Transaction, Protocol):
     absences: "Repository[Absence]"
     termination_advices: "Repository[TerminationAdvice]"
     regulator_cases: "Repository[RegulatorCase]"
+    directory_entries: Repository[DirectoryEntry]
+    cooperation_agreements: Repository[CooperationAgreement]
+    agreement_seals: Repository[AgreementSeal]

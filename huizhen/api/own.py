@@ -77,6 +77,12 @@ async def _proposal(call: Call[Any], tx: StoreTransaction) -> None:
         raise MissingRow("panel_proposals")
 
 
+async def _cooperation(call: Call[Any], tx: StoreTransaction) -> None:
+    row = await tx.cooperation_agreements.get(call.path("cooperation"))
+    if not row.shown_to(call.me.institution_id):
+        raise MissingRow("cooperation_agreements")
+
+
 def _of_house(table: str, parameter: str) -> Check:
     async def check(call: Call[Any], tx: StoreTransaction) -> None:
         row = await getattr(tx, table).get(call.path(parameter))
@@ -126,4 +132,5 @@ CHECKS: Mapping[Own, Check] = {
     Own.NOTICE: _of_house("notices", "notice"),
     Own.REQUEST: _request,
     Own.PROPOSAL: _proposal,
+    Own.COOPERATION: _cooperation,
 }

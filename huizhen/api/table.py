@@ -10,6 +10,7 @@ from huizhen.api import (
     calendars,
     companion,
     consults,
+    cooperations,
     dicomweb,
     directory,
     disposals,
@@ -21,6 +22,7 @@ from huizhen.api import (
     outbox,
     panels,
     papers,
+    parties,
     playing,
     policies,
     public,
@@ -65,4 +67,6 @@ ROUTES: Table = (
     *asking.ROUTES,
     *regulator.ROUTES,
     *policies.ROUTES,
+    *parties.ROUTES,
+    *cooperations.ROUTES,
 )

@@ -28,6 +28,7 @@ from clinic.glass import BrokenGlass
 from clinic.notices import Notice
 from clinic.panels.records import Case, DecisionNote, Invitation, Opinion
 from clinic.panels.requests import InvitedParty, PanelRequest, Proposal
+from clinic.parties.records import AgreementSeal, CooperationAgreement, DirectoryEntry
 from clinic.people import Institution, Patient, Staff
 from clinic.places import DoctorBook, Slot, SlotPlace
 from clinic.queueing import WaitingPlace
@@ -120,6 +121,13 @@ TABLES: tuple[Table, ...] = (
     Table("image_instances", ImageInstance, append_only=True, indexes=(*_CONSULT, ("series_id",))),
     Table("series_openings", SeriesOpening, append_only=True, indexes=(*_CONSULT, ("series_id",))),
     Table("image_findings", ImageFindings, append_only=True, indexes=_CONSULT),
+    Table("directory_entries", DirectoryEntry),
+    Table(
+        "cooperation_agreements",
+        CooperationAgreement,
+        indexes=(("inviting_id", "invited_id"), ("invited_id",), ("series_id",)),
+    ),
+    Table("agreement_seals", AgreementSeal, append_only=True, indexes=(("agreement_id",),)),
     Table("doctor_books", DoctorBook, evidential=False),
     Table("staff_credentials", StaffCredential, evidential=False),
     Table("staff_sessions", StaffSession, evidential=False, indexes=(("staff_id",),)),
@@ -192,6 +200,9 @@ class StoreTransaction(ABC):
     image_instances: Repository[ImageInstance]
     series_openings: Repository[SeriesOpening]
     image_findings: Repository[ImageFindings]
+    directory_entries: Repository[DirectoryEntry]
+    cooperation_agreements: Repository[CooperationAgreement]
+    agreement_seals: Repository[AgreementSeal]
     staff_credentials: Repository[StaffCredential]
     staff_sessions: Repository[StaffSession]
     join_links: Repository[JoinLink]

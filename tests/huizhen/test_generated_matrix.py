@@ -21,7 +21,19 @@ from huizhen.api.table import ROUTES
 from tests.huizhen.bodies import sample
 from tests.huizhen.shelf import archived
 from tests.huizhen.test_uploads import send
-from tests.huizhen.things import asking, facts, glass, hours, imaged, ledger, notice, requested, signed, uploaded
+from tests.huizhen.things import (
+    asking,
+    cooperation,
+    facts,
+    glass,
+    hours,
+    imaged,
+    ledger,
+    notice,
+    requested,
+    signed,
+    uploaded,
+)
 from tests.huizhen.world import ROLES, Booked, Browser, World
 
 _IN_CONSULT = frozenset(
@@ -111,6 +123,7 @@ async def _common(world: World, booked: Booked) -> dict[str, str]:
         **await archived(world),
         **await asking(world, booked.consult.id),
         **await requested(world, booked.consult.id),
+        "cooperation": await cooperation(world),
     }
 
 

@@ -10,6 +10,8 @@ from clinic.actor import Actor
 from clinic.consult import ConsultKind
 from clinic.notices import Channel, NoticeKind
 from clinic.panels.requests import InvitedParty, PanelRequest, Proposal
+from clinic.parties import agreements
+from clinic.parties.agreements import Terms
 from clinic.people import Role
 from clinic.regulation import NewCase
 from consent import drafting, templates
@@ -38,6 +40,26 @@ async def facts(world: World) -> dict[str, str]:
 
 async def uploaded(patient: Browser) -> str:
     return str((await send(patient, "/api/seat/evidence-files", png(), "image/png", "a.png")).body["id"])
+
+
+async def cooperation(world: World) -> str:
+    """A draft of the city's hospital, which the other side does not see yet."""
+    city, county = world.houses["city"], world.houses["county"]
+    async with world.db.begin() as tx:
+        terms = Terms(
+            county.institution.id,
+            city.institution.id,
+            "XY1",
+            "远程会诊",
+            "流程与权利义务",
+            ("expert_consult",),
+            "by_kind",
+            "按规定",
+            "邀请方收取",
+            tx.now.date(),
+            tx.now.date() + timedelta(days=365),
+        )
+        return (await agreements.draft(tx, terms, Actor.staff(city.staff[Role.COORDINATOR]))).id
 
 
 async def glass(world: World, consult_id: str) -> str:

@@ -22,6 +22,7 @@ from consent.companions import Companion
 from consent.records import ConsentRecord, Purpose
 from consent.signing import PNG, Signing
 from recording.records import Recording, RecordingState, Segment, Track
+from tests.support.agreements import agree
 from tests.support.clock import FakeClock
 from tests.support.memory import MemoryDatabase
 from tests.support.proofs import filing, prove
@@ -212,6 +213,8 @@ class World:
 
     async def ask(self, consult: Consult, chair: bool = True) -> tuple[Invitation, ...]:
         async with self.db.begin() as tx:
+            if not await tx.cooperation_agreements.find(invited_id=self.partner.id):
+                await agree(tx, self.sealer, self.home.id, self.partner.id)
             new = requesting.NewRequest(
                 reason="诊断不明",
                 aim="明确下一步治疗",
