@@ -97,7 +97,7 @@ class Requests(RuleBasedStateMachine):
         home, there = self.at.world.home.id, self.at.houses[house].id
         async with self.at.db.begin() as tx:
             if lost:
-                row = [each for each in await tx.cooperation_agreements.find(invited_id=there)][-1]
+                row = list(await tx.cooperation_agreements.find(invited_id=there))[-1]
                 await agreements.end(tx, row.id, "期满", self.at.houses[house].coordinator)
             else:
                 await agree(tx, self.at.world.sealer, home, there)
@@ -127,10 +127,9 @@ class Requests(RuleBasedStateMachine):
         request = next((row for row in self.requests(panel) if row.state is RequestState.DRAFT), None)
         named = [row for row in self.at.parties(request.id) if row.state is PartyState.NAMED] if request else []
         numbers = [self.number(row.invited_institution_id) for row in named]
+        seen = frozenset({consult.doctor_id})
         words = tuple(
-            Shared(
-                house.id, "c" * 32, frozenset() if UNWITNESSED in self.lacking[n] else frozenset({consult.doctor_id})
-            )
+            Shared(house.id, "c" * 32, frozenset() if UNWITNESSED in self.lacking[n] else seen)
             for n, house in enumerate(self.at.houses)
             if NO_CONSENT not in self.lacking[n]
         )
@@ -189,9 +188,9 @@ class Requests(RuleBasedStateMachine):
     @rule(panel=_FIRST, house=_HOUSE, each=_ONE, accept=st.booleans())
     def expert_answers(self, panel: int, house: int, each: int, accept: bool) -> None:
         expert = self.at.houses[house].experts[each]
+        by = Actor.staff(expert)
         for row in self.at.db.rows("invitations"):
             if row.expert_id == expert.id and row.consult_id == self.panels[panel].consult.id:
-                by = Actor.staff(expert)
                 self.tried(lambda tx, row=row: answering.answer_invitation(tx, row.id, by, accept, "有手术"))
 
     @rule(panel=_FIRST, house=_HOUSE, hours=st.integers(0, 3))

@@ -10,7 +10,7 @@ from tests.huizhen.world import PATIENT_NAME, Booked, Browser, World, ask_expert
 
 
 async def _asked(world: World) -> tuple[Booked, Browser, Browser, str]:
-    """A panel of the county with an expert of the city asked: the booking, inviting doctor, expert, invitation."""
+    """A panel of the county with an expert of the city asked: the booking, patient, expert, invitation."""
     booked = await world.book("county", ConsultKind.EXPERT_CONSULT)
     clinic, city = await world.staff("county", Role.INVITING), world.houses["city"]
     patient = await world.patient(booked)
@@ -25,14 +25,13 @@ async def _asked(world: World) -> tuple[Booked, Browser, Browser, str]:
     await ask_experts(world, booked, clinic, patient, sharing=False, **case)
     expert = await world.staff("city", Role.EXPERT)
     (invitation,) = (await expert.get("/api/invitations")).body["items"]
-    return booked, clinic, expert, invitation["id"]
+    return booked, patient, expert, invitation["id"]
 
 
 async def test_an_expert_sees_no_name_and_no_chart_before_the_patient_shares(world: World) -> None:
     """PIPL art. 23: accepting an invitation is the expert's word, not the patient's."""
-    booked, _, expert, invitation = await _asked(world)
+    booked, patient, expert, invitation = await _asked(world)  # link.redeemed: the patient is on the timeline
     path = f"/api/consults/{booked.consult.id}"
-    patient = await world.patient(booked)  # link.redeemed: the patient is an actor on the timeline
     before = await expert.get(path)
     assert (await expert.post(f"/api/invitations/{invitation}/answer", accept=True)).status == 200
     accepted = await expert.get(path)
