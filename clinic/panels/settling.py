@@ -72,7 +72,6 @@ async def settle(tx: ClinicTransaction, request: PanelRequest, by: Actor) -> Pan
     parties = await parties_of(tx, request)
     to = outcome(request, parties) if request.state in WAITING else None
     if to is None:
-        await tx.panel_requests.save(request)
         return request
     request = request.move(to, tx.now)
     await tx.panel_requests.save(request)
