@@ -84,6 +84,10 @@ class Action(StrEnum):
     READ_CASE = "read_case"
     ADD_IMAGES = "add_images"
     MEASURE_IMAGES = "measure_images"
+    MATCH_REQUEST = "match_request"
+    TRIAGE_REQUEST = "triage_request"
+    ANSWER_PROPOSAL = "answer_proposal"
+    SEE_REQUESTS = "see_requests"
     KEEP_ENTRY = "keep_entry"
     SEE_DIRECTORY = "see_directory"
     SEE_AGREEMENTS = "see_agreements"
@@ -200,6 +204,10 @@ decide_case         -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -   
 read_case           -   -   -   -   -   -   -   -   -   -   -   A   -   -   -   -
 add_images          -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -   -
 measure_images      -   -   -   -   C   C   C   C   -   -   -   -   -   -   -   -
+match_request       -   -   -   -   -   -   -   -   -   -   -   -   -   -   -   Y
+triage_request      -   -   -   -   -   -   -   -   -   -   -   -   -   -   -   Y
+answer_proposal     -   -   -   -   -   Y   -   -   -   -   -   -   -   -   -   Y
+see_requests        -   -   -   -   -   Y   Y   Y   -   -   -   -   -   -   -   Y
 keep_entry          -   -   -   -   -   -   -   -   -   -   -   -   -   Y   -   Y
 see_directory       -   -   -   -   Y   Y   Y   Y   Y   -   -   -   -   Y   -   Y
 see_agreements      -   -   -   -   -   Y   -   -   -   -   -   -   -   Y   -   Y

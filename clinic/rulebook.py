@@ -62,6 +62,10 @@ BESIDE: Mapping[str, tuple[str, ...]] = {
         "other_withdraws_stop", "other_withdraws_privacy_interval", "recording_basis_consent",
         "recording_basis_legal_duty",
     ),
+    "HZ-20": ("routine_hours", "urgent_minutes"),
+    "HZ-21": ("routine_minutes", "urgent_minutes"),
+    "HZ-22": ("before_minutes",),
+    "HZ-23": ("most_institutions", "most_experts"),
     "HZ-35": ("longest_years", "ending_soon_days"),
     "HZ-36": ("most_shown",),
 }  # fmt: skip

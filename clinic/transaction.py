@@ -15,6 +15,7 @@ from clinic.facts import (
 )
 from clinic.glass import BrokenGlass
 from clinic.panels.records import Case, DecisionNote, Invitation, Opinion
+from clinic.panels.requests import InvitedParty, PanelRequest, Proposal
 from clinic.parties.records import AgreementSeal, CooperationAgreement, DirectoryEntry
 from clinic.people import Institution, Patient, Staff
 from clinic.upload import EvidenceFile
@@ -43,6 +44,9 @@ class ClinicTransaction(Transaction, Protocol):
     invitations: Repository[Invitation]
     opinions: Repository[Opinion]
     decision_notes: Repository[DecisionNote]
+    panel_requests: Repository[PanelRequest]
+    invited_parties: Repository[InvitedParty]
+    panel_proposals: Repository[Proposal]
     practice_filings: Repository[PracticeFiling]
     duty_shifts: Repository[DutyShift]
     guardianships: Repository[Guardianship]

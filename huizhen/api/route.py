@@ -60,6 +60,8 @@ class Own(StrEnum):
     CONSENT_RECORD = "consent_record"
     SLOT = "slot"
     NOTICE = "notice"
+    REQUEST = "request"  # between institutions: the own house's, or one the own house was asked by
+    PROPOSAL = "proposal"  # of a consult the caller may know of
     COOPERATION = "cooperation"  # the own institution is a party, and was offered it
     DIRECTORY = "directory"  # names of institutions and their experts are open to all staff
 

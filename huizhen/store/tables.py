@@ -27,6 +27,7 @@ from clinic.facts import (
 from clinic.glass import BrokenGlass
 from clinic.notices import Notice
 from clinic.panels.records import Case, DecisionNote, Invitation, Opinion
+from clinic.panels.requests import InvitedParty, PanelRequest, Proposal
 from clinic.parties.records import AgreementSeal, CooperationAgreement, DirectoryEntry
 from clinic.people import Institution, Patient, Staff
 from clinic.places import DoctorBook, Slot, SlotPlace
@@ -78,6 +79,9 @@ TABLES: tuple[Table, ...] = (
     Table("invitations", Invitation, indexes=(*_CONSULT, ("expert_id",))),
     Table("opinions", Opinion, indexes=_CONSULT),
     Table("decision_notes", DecisionNote, indexes=_CONSULT),
+    Table("panel_requests", PanelRequest, indexes=(*_CONSULT, ("institution_id", "state"), ("state",))),
+    Table("invited_parties", InvitedParty, indexes=(*_CONSULT, ("request_id",), ("invited_institution_id", "state"))),
+    Table("panel_proposals", Proposal, indexes=(*_CONSULT, ("request_id",))),
     Table("practice_filings", PracticeFiling, indexes=(("staff_id",), ("institution_id",))),
     Table("duty_shifts", DutyShift, indexes=(("staff_id", "ends_at"), ("institution_id", "starts_at"))),
     Table("guardianships", Guardianship, indexes=(("patient_id",),)),
@@ -153,6 +157,9 @@ class StoreTransaction(ABC):
     invitations: Repository[Invitation]
     opinions: Repository[Opinion]
     decision_notes: Repository[DecisionNote]
+    panel_requests: Repository[PanelRequest]
+    invited_parties: Repository[InvitedParty]
+    panel_proposals: Repository[Proposal]
     practice_filings: Repository[PracticeFiling]
     duty_shifts: Repository[DutyShift]
     guardianships: Repository[Guardianship]

@@ -89,6 +89,17 @@ _SAMPLES: dict[str, dict[str, Any]] = {
     "DecideCase": {"permit": False, "reason": "与函件不符"},
     "CloseCase": {"reason": "核查结束"},
     "PoliciesBody": {"values": {"late_joiner": "wait"}, "reason": "院务会决定"},
+    "MatchBody": {"parties": []},
+    "WithdrawRequest": {"reason": "病情变化"},
+    "AssignBody": {"expert_ids": ["0" * 32]},
+    "PartyAnswerBody": {"accept": False, "reason": "无法参加"},
+    "ProposeTimeBody": {
+        "starts_at": "2026-03-20T09:00:00Z",
+        "ends_at": "2026-03-20T10:00:00Z",
+        "reason": "当时有手术",
+    },
+    "StandInBody": {"expert_id": "0" * 32, "stand_in_id": "1" * 32, "reason": "出差"},
+    "ProposalAnswerBody": {"accept": False, "reason": "患者等不及"},
     "EntryBody": {
         "tier": "county",
         "region": "330127",

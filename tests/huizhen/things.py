@@ -3,10 +3,13 @@
 from datetime import date, timedelta
 
 from archive import hold_requests
+from audit.events import EventCode
+from audit.transaction import AuditEvent
 from clinic import break_glass, filings, guardians, regulation, slots
 from clinic.actor import Actor
 from clinic.consult import ConsultKind
 from clinic.notices import Channel, NoticeKind
+from clinic.panels.requests import InvitedParty, PanelRequest, Proposal
 from clinic.parties import agreements
 from clinic.parties.agreements import Terms
 from clinic.people import Role
@@ -17,6 +20,7 @@ from imaging import uids
 from tests.huizhen.test_uploads import send
 from tests.huizhen.world import CARDIOLOGY, Booked, Browser, World, operation, sign
 from tests.inspection.corpus import png
+from tests.store.samples import sample
 from tests.support import dicom
 from tests.support.proofs import filing
 
@@ -134,3 +138,18 @@ async def imaged(world: World, booked: Booked) -> dict[str, str]:
         "instance_uid": uids.told(row.id),
         "frames": "1",
     }
+
+
+async def requested(world: World, consult_id: str) -> dict[str, str]:
+    """Rows of a draft to another institution and of a proposal, as if of this consult."""
+    home, invited = (world.houses[key].institution.id for key in ("city", "county"))
+    request = sample(PanelRequest, operation(), home, consult_id=consult_id)
+    about = {"consult_id": consult_id, "request_id": request.id}
+    party = sample(InvitedParty, operation(), home, **about, invited_institution_id=invited)
+    proposal = sample(Proposal, operation(), home, **about, party_id=party.id)
+    async with world.db.begin() as tx:
+        await tx.panel_requests.add(request)
+        await tx.invited_parties.add(party)
+        await tx.panel_proposals.add(proposal)
+        await tx.append(AuditEvent(EventCode.REQUEST_DRAFTED, home, "system", consult_id, request.id))
+    return {"panel": request.id, "proposal": proposal.id}
