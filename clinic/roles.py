@@ -95,6 +95,7 @@ class Action(StrEnum):
     SEAL_AGREEMENT = "seal_agreement"
     END_AGREEMENT = "end_agreement"
     MATCH_EXPERTS = "match_experts"
+    SEE_STATISTICS = "see_statistics"
 
 
 class Reach(StrEnum):
@@ -215,6 +216,7 @@ draft_agreement     -   -   -   -   -   -   -   -   -   -   -   -   -   Y   -   
 seal_agreement      -   -   -   -   -   -   -   -   -   -   -   -   -   Y   -   Y
 end_agreement       -   -   -   -   -   -   -   -   -   -   -   -   -   Y   -   Y
 match_experts       -   -   -   -   -   Y   -   -   -   -   -   -   -   -   -   Y
+see_statistics      -   -   -   -   -   -   -   -   -   -   -   -   -   Y   -   Y
 """
 # Rows that no door names, each with where they are asked instead; a test holds the table against every route and event.
 ASKED_WITHIN: Mapping[Action, str] = {

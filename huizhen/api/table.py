@@ -19,6 +19,7 @@ from huizhen.api import (
     gates,
     images,
     ledger,
+    load,
     outbox,
     panels,
     papers,
@@ -69,4 +70,5 @@ ROUTES: Table = (
     *policies.ROUTES,
     *parties.ROUTES,
     *cooperations.ROUTES,
+    *load.ROUTES,
 )
