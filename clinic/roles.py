@@ -84,6 +84,9 @@ class Action(StrEnum):
     READ_CASE = "read_case"
     ADD_IMAGES = "add_images"
     MEASURE_IMAGES = "measure_images"
+    PRESIDE = "preside"
+    TAKE_CHAIR = "take_chair"
+    SIDE_ROOM = "side_room"
 
 
 class Reach(StrEnum):
@@ -193,6 +196,9 @@ decide_case         -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -   
 read_case           -   -   -   -   -   -   -   -   -   -   -   A   -   -   -   -
 add_images          -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -   -
 measure_images      -   -   -   -   C   C   C   C   -   -   -   -   -   -   -   -
+preside             -   -   -   -   -   C   -   C   -   -   -   -   -   -   -   -
+take_chair          -   -   -   -   -   C   C   C   -   -   -   -   -   -   -   -
+side_room           -   -   -   -   -   C   C   C   -   -   -   -   -   -   -   -
 """
 # Rows that no door names, each with where they are asked instead; a test holds the table against every route and event.
 ASKED_WITHIN: Mapping[Action, str] = {

@@ -62,6 +62,11 @@ BESIDE: Mapping[str, tuple[str, ...]] = {
         "other_withdraws_stop", "other_withdraws_privacy_interval", "recording_basis_consent",
         "recording_basis_legal_duty",
     ),
+    "HZ-30": ("least_experts", "chair", "inviting_doctor"),
+    "HZ-31": ("grace_seconds",),
+    "HZ-32": ("lost_seconds", "first_in_order", "inviting_doctor"),
+    "HZ-33": ("experts_wait",),
+    "HZ-34": ("allowed", "inviting_doctor"),
 }  # fmt: skip
 CLOSING = ("note", "opinion", "decision")
 MAY = ("diagnose", "prescribe")

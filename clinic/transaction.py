@@ -15,6 +15,7 @@ from clinic.facts import (
 )
 from clinic.glass import BrokenGlass
 from clinic.panels.records import Case, DecisionNote, Invitation, Opinion
+from clinic.panels.room_records import PanelFloor, QuorumLapse, SideRoom
 from clinic.people import Institution, Patient, Staff
 from clinic.upload import EvidenceFile
 
@@ -42,6 +43,9 @@ class ClinicTransaction(Transaction, Protocol):
     invitations: Repository[Invitation]
     opinions: Repository[Opinion]
     decision_notes: Repository[DecisionNote]
+    panel_floors: Repository[PanelFloor]
+    side_rooms: Repository[SideRoom]
+    quorum_lapses: Repository[QuorumLapse]
     practice_filings: Repository[PracticeFiling]
     duty_shifts: Repository[DutyShift]
     guardianships: Repository[Guardianship]

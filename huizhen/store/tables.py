@@ -27,6 +27,7 @@ from clinic.facts import (
 from clinic.glass import BrokenGlass
 from clinic.notices import Notice
 from clinic.panels.records import Case, DecisionNote, Invitation, Opinion
+from clinic.panels.room_records import PanelFloor, QuorumLapse, SideRoom
 from clinic.people import Institution, Patient, Staff
 from clinic.places import DoctorBook, Slot, SlotPlace
 from clinic.queueing import WaitingPlace
@@ -77,6 +78,9 @@ TABLES: tuple[Table, ...] = (
     Table("invitations", Invitation, indexes=(*_CONSULT, ("expert_id",))),
     Table("opinions", Opinion, indexes=_CONSULT),
     Table("decision_notes", DecisionNote, indexes=_CONSULT),
+    Table("panel_floors", PanelFloor, indexes=_CONSULT),
+    Table("side_rooms", SideRoom, indexes=_CONSULT),
+    Table("quorum_lapses", QuorumLapse, indexes=_CONSULT),
     Table("practice_filings", PracticeFiling, indexes=(("staff_id",), ("institution_id",))),
     Table("duty_shifts", DutyShift, indexes=(("staff_id", "ends_at"), ("institution_id", "starts_at"))),
     Table("guardianships", Guardianship, indexes=(("patient_id",),)),
@@ -145,6 +149,9 @@ class StoreTransaction(ABC):
     invitations: Repository[Invitation]
     opinions: Repository[Opinion]
     decision_notes: Repository[DecisionNote]
+    panel_floors: Repository[PanelFloor]
+    side_rooms: Repository[SideRoom]
+    quorum_lapses: Repository[QuorumLapse]
     practice_filings: Repository[PracticeFiling]
     duty_shifts: Repository[DutyShift]
     guardianships: Repository[Guardianship]
