@@ -146,6 +146,21 @@ async def test_a_withdrawn_sharing_takes_experts_out_of_the_side_room_too(scene:
     assert scene.stage.senders("patient", since) >= {"doctor"}
 
 
+async def test_a_new_signature_that_names_one_house_less_takes_only_its_people_out(scene: Scene) -> None:
+    await scene.act("chair", "side.start")
+    await scene.act("third", "side.enter")
+    since = scene.now
+    await scene.house.agree(only=(scene.house.world.partner.id,))
+    scene.stage.run(0.6)
+    assert scene.house.seats["third"].id not in scene.stage.conference.room.participants
+    assert scene.stage.senders("third", since) == set()
+    assert scene.pages["third"].told("removed")[-1]["reason"] == "consent_withdrawn"
+    assert (await scene.pages["third"].join(takeover=True))["reasons"] == ["share_panel"]
+    assert scene.pages["patient"].panel["side"]["members"] == [scene.house.seats["chair"].id]
+    assert scene.house.seats["expert"].id in scene.stage.conference.room.participants
+    assert "expert" in scene.stage.senders("patient", since)
+
+
 async def test_a_start_the_database_cannot_take_holds_all_the_same(scene: Scene) -> None:
     begin, failing = scene.house.db.begin, True
     waiting, go = asyncio.Event(), asyncio.Event()
