@@ -96,6 +96,9 @@ class Action(StrEnum):
     END_AGREEMENT = "end_agreement"
     MATCH_EXPERTS = "match_experts"
     SEE_STATISTICS = "see_statistics"
+    PRESIDE = "preside"
+    TAKE_CHAIR = "take_chair"
+    SIDE_ROOM = "side_room"
 
 
 class Reach(StrEnum):
@@ -217,6 +220,9 @@ seal_agreement      -   -   -   -   -   -   -   -   -   -   -   -   -   Y   -   
 end_agreement       -   -   -   -   -   -   -   -   -   -   -   -   -   Y   -   Y
 match_experts       -   -   -   -   -   Y   -   -   -   -   -   -   -   -   -   Y
 see_statistics      -   -   -   -   -   -   -   -   -   -   -   -   -   Y   -   Y
+preside             -   -   -   -   -   C   -   C   -   -   -   -   -   -   -   -
+take_chair          -   -   -   -   -   C   C   C   -   -   -   -   -   -   -   -
+side_room           -   -   -   -   -   C   C   C   -   -   -   -   -   -   -   -
 """
 # Rows that no door names, each with where they are asked instead; a test holds the table against every route and event.
 ASKED_WITHIN: Mapping[Action, str] = {

@@ -17,6 +17,7 @@ from clinic.glass import BrokenGlass
 from clinic.panels.records import Case, DecisionNote, Invitation, Opinion
 from clinic.panels.requests import InvitedParty, PanelRequest, Proposal
 from clinic.parties.records import AgreementSeal, CooperationAgreement, DirectoryEntry
+from clinic.panels.room_records import PanelFloor, QuorumLapse, SideRoom
 from clinic.people import Institution, Patient, Staff
 from clinic.upload import EvidenceFile
 
@@ -47,6 +48,9 @@ class ClinicTransaction(Transaction, Protocol):
     panel_requests: Repository[PanelRequest]
     invited_parties: Repository[InvitedParty]
     panel_proposals: Repository[Proposal]
+    panel_floors: Repository[PanelFloor]
+    side_rooms: Repository[SideRoom]
+    quorum_lapses: Repository[QuorumLapse]
     practice_filings: Repository[PracticeFiling]
     duty_shifts: Repository[DutyShift]
     guardianships: Repository[Guardianship]

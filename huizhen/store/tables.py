@@ -29,6 +29,7 @@ from clinic.notices import Notice
 from clinic.panels.records import Case, DecisionNote, Invitation, Opinion
 from clinic.panels.requests import InvitedParty, PanelRequest, Proposal
 from clinic.parties.records import AgreementSeal, CooperationAgreement, DirectoryEntry
+from clinic.panels.room_records import PanelFloor, QuorumLapse, SideRoom
 from clinic.people import Institution, Patient, Staff
 from clinic.places import DoctorBook, Slot, SlotPlace
 from clinic.queueing import WaitingPlace
@@ -82,6 +83,9 @@ TABLES: tuple[Table, ...] = (
     Table("panel_requests", PanelRequest, indexes=(*_CONSULT, ("institution_id", "state"), ("state",))),
     Table("invited_parties", InvitedParty, indexes=(*_CONSULT, ("request_id",), ("invited_institution_id", "state"))),
     Table("panel_proposals", Proposal, indexes=(*_CONSULT, ("request_id",))),
+    Table("panel_floors", PanelFloor, indexes=_CONSULT),
+    Table("side_rooms", SideRoom, indexes=_CONSULT),
+    Table("quorum_lapses", QuorumLapse, indexes=_CONSULT),
     Table("practice_filings", PracticeFiling, indexes=(("staff_id",), ("institution_id",))),
     Table("duty_shifts", DutyShift, indexes=(("staff_id", "ends_at"), ("institution_id", "starts_at"))),
     Table("guardianships", Guardianship, indexes=(("patient_id",),)),
@@ -160,6 +164,9 @@ class StoreTransaction(ABC):
     panel_requests: Repository[PanelRequest]
     invited_parties: Repository[InvitedParty]
     panel_proposals: Repository[Proposal]
+    panel_floors: Repository[PanelFloor]
+    side_rooms: Repository[SideRoom]
+    quorum_lapses: Repository[QuorumLapse]
     practice_filings: Repository[PracticeFiling]
     duty_shifts: Repository[DutyShift]
     guardianships: Repository[Guardianship]
