@@ -79,7 +79,13 @@ def _of_consults(services: Services) -> list[Job]:
         if ended:
             log.info("sessions ended", count=ended)
 
+    async def expire_uploads() -> None:
+        ended = await services.arrivals.expire()
+        if ended:
+            log.info("unfinished uploads removed", count=ended)
+
     return [
+        Job("uploads", settings.sweep_seconds, expire_uploads),
         Job("sweep", settings.sweep_seconds, sweep, at_once=True),
         Job("recheck", _RECHECK_SECONDS, recheck),
         Job("sessions", settings.sweep_seconds, expire),

@@ -18,6 +18,7 @@ from huizhen.api import (
     images,
     ledger,
     outbox,
+    pacs,
     panels,
     papers,
     playing,
@@ -28,6 +29,7 @@ from huizhen.api import (
     session,
     slots,
     templates,
+    uploads,
     waiting,
 )
 from huizhen.api.route import Table
@@ -43,6 +45,8 @@ ROUTES: Table = (
     *evidence.ROUTES,
     *images.ROUTES,
     *dicomweb.ROUTES,
+    *uploads.ROUTES,
+    *pacs.ROUTES,
     *breakglass.ROUTES,
     *papers.ROUTES,
     *slots.ROUTES,

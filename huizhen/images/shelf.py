@@ -25,8 +25,9 @@ from huizhen.inspection.errors import UploadRefused
 from huizhen.inspection.intake import Intake
 from huizhen.store.tables import StoreTransaction
 from huizhen.store.transaction import settled
+from imaging.errors import Stranger
 from imaging.keeping import Arrived
-from imaging.records import ImageInstance, ImageStudy, Kind
+from imaging.records import Identity, ImageInstance, ImageStudy, Kind
 from recording.errors import SegmentDamaged
 from recording.ports import Blobs, KeyRing
 
@@ -77,8 +78,11 @@ class ImageShelf:
         self._scanner = scanner
         self._layouts: OrderedDict[str, Layout] = OrderedDict()
 
-    async def take(self, case: Case, parts: Sequence[Part], commit: Commit) -> Taken:
-        """Take a delivery in; `commit` writes its rows. Raises UploadError of every kind, and what `commit` raises."""
+    async def take(self, case: Case, parts: Sequence[Part], commit: Commit, *, only: str | None = None) -> Taken:
+        """Take a delivery in; `commit` writes its rows. `only`: the one study it may be of, and of this patient.
+
+        Raises UploadError of every kind, and what `commit` raises.
+        """
         await self._scanner.scan(parts[0].file)
         async with contextlib.AsyncExitStack() as stack:
             ready: list[Ready] = []
@@ -89,8 +93,14 @@ class ImageShelf:
             for number, each in zip(dicom, looked, strict=True):
                 if each.told.opened is None:
                     refused.append((number, each.told.code))
+                    continue
+                found = await asyncio.to_thread(_of_dicom, case, each, each.told.opened)
+                if only is not None and (
+                    each.told.opened.study != only or found.row.study.identity is Identity.DIFFERS
+                ):
+                    refused.append((number, Stranger.code))
                 else:
-                    ready.append(await asyncio.to_thread(_of_dicom, case, each, each.told.opened))
+                    ready.append(found)
             for number in sorted(set(range(len(parts))) - set(dicom)):
                 try:
                     ready.append(await self._still(case, parts[number], stack))

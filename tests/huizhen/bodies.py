@@ -90,6 +90,8 @@ _SAMPLES: dict[str, dict[str, Any]] = {
     "CloseCase": {"reason": "核查结束"},
     "PoliciesBody": {"values": {"late_joiner": "wait"}, "reason": "院务会决定"},
     "FindingsBody": {"version": 1, "measurements": []},
+    "SearchBody": {"patient_number": "H1"},
+    "AllowBody": {"uid": "1.2"},
 }
 
 
