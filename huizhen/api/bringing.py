@@ -1,7 +1,7 @@
 """Files on their way into a case, whatever way they came: asked again with the rows, refusals on record."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -14,12 +14,14 @@ from huizhen.images.chamber import Part
 from huizhen.images.rows import Case
 from huizhen.images.shelf import Taken
 from huizhen.inspection.errors import UploadBusy, UploadError
+from huizhen.store.tables import StoreTransaction
 from imaging import keeping
 from imaging.access import may_add
 from imaging.errors import ImagingError
 from imaging.keeping import Arrived
 
 Deliver = AbstractAsyncContextManager[Sequence[Part]]
+Also = Callable[[StoreTransaction, Sequence[Arrived]], Awaitable[None]]
 
 
 def base_of(consult_id: str) -> str:
@@ -38,9 +40,18 @@ async def admitted(call: Call[Any], consult_id: str) -> Case:
         raise
 
 
-async def bring(call: Call[Any], consult_id: str, deliver: Deliver, *, only: str | None = None) -> Taken:
+async def bring(
+    call: Call[Any],
+    consult_id: str,
+    deliver: Deliver,
+    *,
+    only: str | None = None,
+    still: bool = False,
+    also: Also | None = None,
+) -> Taken:
     """Receive, inspect, store, commit. `only`: the one study the files may be of; another person's are refused.
 
+    `still`: a picture out of the call. `also`: more to write, or to ask, in the transaction of the rows.
     Raises UploadError, ImagingError, and what `may_add` raises.
     """
     services, actor = call.services, call.actor
@@ -48,13 +59,19 @@ async def bring(call: Call[Any], consult_id: str, deliver: Deliver, *, only: str
     async def commit(files: Sequence[Arrived]) -> Sequence[Arrived]:
         async with services.db.begin() as tx:
             await tx.operation(call.op, actor.id)
-            return await keeping.keep(tx, actor, consult_id, files)
+            added = await keeping.keep(tx, actor, consult_id, files)
+            if also is not None:
+                await also(tx, added)
+            return added
 
     case = await admitted(call, consult_id)
     try:
         with services.images.intake.place(actor.id):
             async with deliver as parts:
-                taken = await services.images.take(case, parts, commit, only=only)
+                if still:
+                    taken = await services.images.take_still(case, parts[0], commit)
+                else:
+                    taken = await services.images.take(case, parts, commit, only=only)
     except UploadBusy:
         raise
     except (UploadError, ImagingError) as error:

@@ -23,6 +23,7 @@ from huizhen.inspection.chamber import Chamber, private_file
 from huizhen.inspection.clamd import Scanner
 from huizhen.inspection.errors import UploadRefused
 from huizhen.inspection.intake import Intake
+from huizhen.inspection.verdict import UNKNOWN_TYPE
 from huizhen.store.tables import StoreTransaction
 from huizhen.store.transaction import settled
 from imaging.errors import Stranger
@@ -110,7 +111,15 @@ class ImageShelf:
         known = tuple(each.row for each in ready if each.row.instance.id not in {row.instance.id for row in added})
         return Taken(tuple(added), known, tuple(sorted(refused)))
 
-    async def _still(self, case: Case, part: Part, stack: contextlib.AsyncExitStack) -> Ready:
+    async def take_still(self, case: Case, part: Part, commit: Commit) -> Taken:
+        """A picture out of the call, drawn anew, into the series of its own. Raises as `take`, UploadRefused."""
+        await self._scanner.scan(part.file)
+        async with contextlib.AsyncExitStack() as stack:
+            ready = await self._still(case, part, stack, of_call=True)
+            added = await settled(self._store([ready], commit))
+        return Taken(tuple(added), () if added else (ready.row,), ())
+
+    async def _still(self, case: Case, part: Part, stack: contextlib.AsyncExitStack, *, of_call: bool = False) -> Ready:
         """A photo or a paper, drawn or written anew. Raises UploadRefused."""
         alone = stack.enter_context(private_file())
         await asyncio.to_thread(_copy, part, alone)
@@ -118,10 +127,12 @@ class ImageShelf:
         stack.push(inspected.file)
         found = inspected.found
         kind, media_type = _STILLS[found.kind]
+        if of_call and kind is not Kind.PHOTO:
+            raise UploadRefused(UNKNOWN_TYPE)
         received = await asyncio.to_thread(rows.digests, part, preamble=False)
         clean = Part(inspected.file, 0, found.size)
         digest = Digests(received.received, (await asyncio.to_thread(rows.digests, clean, preamble=False)).kept)
-        row = rows.of_still(case, kind, media_type, (found.size, found.height, found.width), digest)
+        row = rows.of_still(case, (kind, media_type), (found.size, found.height, found.width), digest, of_call=of_call)
         empty = Source(io.BytesIO(b"{}"), 0, 2)
         return Ready(row, Contents(2, (), (found.size,), 0), (empty, Source(inspected.file, 0, found.size)))
 
