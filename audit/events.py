@@ -174,6 +174,10 @@ class EventCode(StrEnum):
     IMAGES_REFUSED = "images.refused"
     IMAGES_IDENTITY_CONFIRMED = "images.identity_confirmed"
     IMAGES_OPENED = "view.images"
+    STILL_TAKEN = "images.still_taken"
+    PACS_SEARCHED = "images.pacs_searched"
+    PACS_ALLOWED = "images.pacs_allowed"
+    PACS_FETCHED = "images.pacs_fetched"
     IMAGES_MEASURED = "images.measured"
     # archive
     RECORDING_VIEWED = "view.recording"

@@ -118,7 +118,7 @@ class Route(Generic[B]):
 
     @property
     def mutates(self) -> bool:
-        return self.method not in ("GET", "HEAD")
+        return self.method not in ("GET", "HEAD", "OPTIONS")
 
 
 Table = tuple[Route[Any], ...]

@@ -21,6 +21,7 @@ from huizhen.api import (
     ledger,
     load,
     outbox,
+    pacs,
     panels,
     papers,
     parties,
@@ -32,7 +33,9 @@ from huizhen.api import (
     seat,
     session,
     slots,
+    stills,
     templates,
+    uploads,
     waiting,
 )
 from huizhen.api.route import Table
@@ -50,6 +53,9 @@ ROUTES: Table = (
     *evidence.ROUTES,
     *images.ROUTES,
     *dicomweb.ROUTES,
+    *uploads.ROUTES,
+    *pacs.ROUTES,
+    *stills.ROUTES,
     *breakglass.ROUTES,
     *papers.ROUTES,
     *slots.ROUTES,

@@ -43,7 +43,7 @@ from consent.house_policies import HousePolicy
 from consent.languages import LanguageNote
 from consent.records import ConsentRecord, ConsentRequest, ConsentSettings, ConsentTemplate, TemplateDraft
 from huizhen.auth.rows import DeviceSession, JoinLink, PlaybackView, StaffCredential, StaffSession
-from imaging.records import ImageFindings, ImageInstance, ImageSeries, ImageStudy, SeriesOpening
+from imaging.records import ImageFindings, ImageInstance, ImageSeries, ImageStudy, PacsStudy, SeriesOpening
 from recording.records import Gap, Recording, Segment, SpokenMark
 
 
@@ -123,6 +123,7 @@ TABLES: tuple[Table, ...] = (
     Table("image_studies", ImageStudy, indexes=_CONSULT),
     Table("image_series", ImageSeries, append_only=True, indexes=(*_CONSULT, ("study_id",))),
     Table("image_instances", ImageInstance, append_only=True, indexes=(*_CONSULT, ("series_id",))),
+    Table("pacs_studies", PacsStudy, append_only=True, indexes=_CONSULT),
     Table("series_openings", SeriesOpening, append_only=True, indexes=(*_CONSULT, ("series_id",))),
     Table("image_findings", ImageFindings, append_only=True, indexes=_CONSULT),
     Table("directory_entries", DirectoryEntry),
@@ -205,6 +206,7 @@ class StoreTransaction(ABC):
     image_studies: Repository[ImageStudy]
     image_series: Repository[ImageSeries]
     image_instances: Repository[ImageInstance]
+    pacs_studies: Repository[PacsStudy]
     series_openings: Repository[SeriesOpening]
     image_findings: Repository[ImageFindings]
     directory_entries: Repository[DirectoryEntry]
