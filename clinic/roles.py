@@ -84,6 +84,7 @@ class Action(StrEnum):
     READ_CASE = "read_case"
     ADD_IMAGES = "add_images"
     MEASURE_IMAGES = "measure_images"
+    READ_FHIR = "read_fhir"
 
 
 class Reach(StrEnum):
@@ -193,6 +194,7 @@ decide_case         -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -   
 read_case           -   -   -   -   -   -   -   -   -   -   -   A   -   -   -   -
 add_images          -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -   -
 measure_images      -   -   -   -   C   C   C   C   -   -   -   -   -   -   -   -
+read_fhir           -   -   -   -   CO  O   C   C   C   -   -   A   -   -   O   -
 """
 # Rows that no door names, each with where they are asked instead; a test holds the table against every route and event.
 ASKED_WITHIN: Mapping[Action, str] = {
@@ -229,6 +231,7 @@ READING = frozenset(
         Action.REVIEW_BREAK_GLASS,
         Action.ASK_CASE,
         Action.READ_CASE,
+        Action.READ_FHIR,
     }
 )
 # Two halves of one act: no account holds both, so that proposer and approver are never the same hands.

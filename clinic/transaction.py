@@ -21,6 +21,7 @@ from clinic.upload import EvidenceFile
 if TYPE_CHECKING:  # these rows live beside the acts that write them
     from clinic.absence import Absence
     from clinic.advising import TerminationAdvice
+    from clinic.clients import ClientScope, HisClient
     from clinic.notices import Notice
     from clinic.places import DoctorBook, Slot, SlotPlace
     from clinic.queueing import WaitingPlace
@@ -61,3 +62,5 @@ class ClinicTransaction(Transaction, Protocol):
     absences: "Repository[Absence]"
     termination_advices: "Repository[TerminationAdvice]"
     regulator_cases: "Repository[RegulatorCase]"
+    his_clients: "Repository[HisClient]"
+    client_scopes: "Repository[ClientScope]"

@@ -7,6 +7,7 @@ from huizhen.api import (
     asking,
     audit,
     breakglass,
+    clients,
     companion,
     consults,
     dicomweb,
@@ -14,6 +15,7 @@ from huizhen.api import (
     disposals,
     evidence,
     facts,
+    fhir,
     gates,
     images,
     ledger,
@@ -61,4 +63,6 @@ ROUTES: Table = (
     *asking.ROUTES,
     *regulator.ROUTES,
     *policies.ROUTES,
+    *clients.ROUTES,
+    *fhir.ROUTES,
 )

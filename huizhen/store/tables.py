@@ -14,6 +14,7 @@ from audit.reader import StoredLeaf
 from audit.transaction import AuditEvent, Query, Repository
 from clinic.absence import Absence
 from clinic.advising import TerminationAdvice
+from clinic.clients import ClientScope, HisClient
 from clinic.consult import ChatMessage, Consult, FollowUpEvidence, Seat, VisitNote
 from clinic.facts import (
     Attestation,
@@ -39,7 +40,7 @@ from consent.companions import Companion
 from consent.house_policies import HousePolicy
 from consent.languages import LanguageNote
 from consent.records import ConsentRecord, ConsentRequest, ConsentSettings, ConsentTemplate, TemplateDraft
-from huizhen.auth.rows import DeviceSession, JoinLink, PlaybackView, StaffCredential, StaffSession
+from huizhen.auth.rows import ClientToken, DeviceSession, JoinLink, PlaybackView, StaffCredential, StaffSession
 from imaging.records import ImageFindings, ImageInstance, ImageSeries, ImageStudy, SeriesOpening
 from recording.records import Gap, Recording, Segment, SpokenMark
 
@@ -116,12 +117,15 @@ TABLES: tuple[Table, ...] = (
     Table("image_instances", ImageInstance, append_only=True, indexes=(*_CONSULT, ("series_id",))),
     Table("series_openings", SeriesOpening, append_only=True, indexes=(*_CONSULT, ("series_id",))),
     Table("image_findings", ImageFindings, append_only=True, indexes=_CONSULT),
+    Table("his_clients", HisClient, indexes=(("institution_id",),)),
+    Table("client_scopes", ClientScope, indexes=(("client_id", "patient_id"),)),
     Table("doctor_books", DoctorBook, evidential=False),
     Table("staff_credentials", StaffCredential, evidential=False),
     Table("staff_sessions", StaffSession, evidential=False, indexes=(("staff_id",),)),
     Table("join_links", JoinLink, evidential=False, indexes=(("seat_id",),)),
     Table("device_sessions", DeviceSession, evidential=False, indexes=(("seat_id",),)),
     Table("playback_views", PlaybackView, evidential=False, indexes=(("session_id",),)),
+    Table("client_tokens", ClientToken, evidential=False, indexes=(("client_id",),)),
 )
 
 
@@ -185,11 +189,14 @@ class StoreTransaction(ABC):
     image_instances: Repository[ImageInstance]
     series_openings: Repository[SeriesOpening]
     image_findings: Repository[ImageFindings]
+    his_clients: Repository[HisClient]
+    client_scopes: Repository[ClientScope]
     staff_credentials: Repository[StaffCredential]
     staff_sessions: Repository[StaffSession]
     join_links: Repository[JoinLink]
     device_sessions: Repository[DeviceSession]
     playback_views: Repository[PlaybackView]
+    client_tokens: Repository[ClientToken]
 
     @property
     @abstractmethod
