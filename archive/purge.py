@@ -327,6 +327,7 @@ async def _erase(tx: ArchiveTransaction, record: RetainedRecord) -> Mapping[str,
             ("image_series", tx.image_series),
             ("image_studies", tx.image_studies),
             ("cases", tx.cases),
+            ("written_consults", tx.written_consults),  # why it was asked is free text
             ("opinions", tx.opinions),
             ("decision_notes", tx.decision_notes),
             ("triage_notes", tx.triage_notes),

@@ -170,6 +170,8 @@ class EventCode(StrEnum):
     CASE_REFUSED = "regulator.refused"
     CASE_CLOSED = "regulator.closed"
     CASE_USED = "regulator.used"
+    # panels in writing
+    PANEL_IN_WRITING = "panel.in_writing"
     # systems of the house that read by FHIR
     CLIENT_ENTERED = "client.entered"
     CLIENT_ENDED = "client.ended"

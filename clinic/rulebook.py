@@ -62,6 +62,7 @@ BESIDE: Mapping[str, tuple[str, ...]] = {
         "other_withdraws_stop", "other_withdraws_privacy_interval", "recording_basis_consent",
         "recording_basis_legal_duty",
     ),
+    "HZ-45": ("opinion_hours", "expert_consult", "remote_diagnosis"),
 }  # fmt: skip
 CLOSING = ("note", "opinion", "decision")
 MAY = ("diagnose", "prescribe")

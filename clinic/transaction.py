@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # these rows live beside the acts that write them
     from clinic.advising import TerminationAdvice
     from clinic.clients import ClientScope, HisClient
     from clinic.notices import Notice
+    from clinic.panels.written import WrittenConsult
     from clinic.places import DoctorBook, Slot, SlotPlace
     from clinic.queueing import WaitingPlace
     from clinic.regulation import RegulatorCase
@@ -62,5 +63,6 @@ class ClinicTransaction(Transaction, Protocol):
     absences: "Repository[Absence]"
     termination_advices: "Repository[TerminationAdvice]"
     regulator_cases: "Repository[RegulatorCase]"
+    written_consults: "Repository[WrittenConsult]"
     his_clients: "Repository[HisClient]"
     client_scopes: "Repository[ClientScope]"

@@ -12,9 +12,10 @@ from clinic.access import authorise, consult_of
 from clinic.actor import Actor
 from clinic.admission import Admission, Present, Stage, facts_of, judge
 from clinic.booking import moved
-from clinic.consult import ChatMessage, Consult, ConsultStatus, Seat, SeatState
+from clinic.consult import PANELS, ChatMessage, Consult, ConsultStatus, Seat, SeatState
 from clinic.errors import AdmissionRefused, IllegalMove, NotPermitted, PrescriptionInText, SeatClosed, Unsigned
 from clinic.overlays import rules_for
+from clinic.panels import written
 from clinic.panels.report import unsigned_panel
 from clinic.people import CLINICIANS, Role
 from clinic.prescribing import prescribes
@@ -53,7 +54,7 @@ async def enter(
 ) -> Entered:
     """Come to the door: clinicians go in, patient and guests wait. Coming back to a seat still held changes nothing.
 
-    Raises AdmissionRefused, SeatClosed. Consent is the caller's other gate (`consent.gate.require`).
+    Raises AdmissionRefused, SeatClosed, InWriting. Consent is the caller's other gate (`consent.gate.require`).
     """
     seat = await tx.seats.get(seat_id)
     consult = await tx.consults.get(seat.consult_id)
@@ -61,6 +62,8 @@ async def enter(
         raise SeatClosed()
     if seat.state in INSIDE and consult.media_open:
         return Entered(consult, seat, None)
+    if consult.kind in PANELS:
+        await written.require_room(tx, consult)
     verdict, judged_by = await _judged(tx, consult, rules, Stage.JOIN, present)
     actor = Actor.seated(seat)
     inside = SeatState.ADMITTED if seat.role in CLINICIANS else SeatState.WAITING

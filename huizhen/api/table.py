@@ -31,6 +31,7 @@ from huizhen.api import (
     slots,
     templates,
     waiting,
+    written,
 )
 from huizhen.api.route import Table
 
@@ -63,6 +64,7 @@ ROUTES: Table = (
     *asking.ROUTES,
     *regulator.ROUTES,
     *policies.ROUTES,
+    *written.ROUTES,
     *clients.ROUTES,
     *fhir.ROUTES,
 )

@@ -28,6 +28,7 @@ from clinic.facts import (
 from clinic.glass import BrokenGlass
 from clinic.notices import Notice
 from clinic.panels.records import Case, DecisionNote, Invitation, Opinion
+from clinic.panels.written import WrittenConsult
 from clinic.people import Institution, Patient, Staff
 from clinic.places import DoctorBook, Slot, SlotPlace
 from clinic.queueing import WaitingPlace
@@ -117,6 +118,7 @@ TABLES: tuple[Table, ...] = (
     Table("image_instances", ImageInstance, append_only=True, indexes=(*_CONSULT, ("series_id",))),
     Table("series_openings", SeriesOpening, append_only=True, indexes=(*_CONSULT, ("series_id",))),
     Table("image_findings", ImageFindings, append_only=True, indexes=_CONSULT),
+    Table("written_consults", WrittenConsult, indexes=_CONSULT),
     Table("his_clients", HisClient, indexes=(("institution_id",),)),
     Table("client_scopes", ClientScope, indexes=(("client_id", "patient_id"),)),
     Table("doctor_books", DoctorBook, evidential=False),
@@ -189,6 +191,7 @@ class StoreTransaction(ABC):
     image_instances: Repository[ImageInstance]
     series_openings: Repository[SeriesOpening]
     image_findings: Repository[ImageFindings]
+    written_consults: Repository[WrittenConsult]
     his_clients: Repository[HisClient]
     client_scopes: Repository[ClientScope]
     staff_credentials: Repository[StaffCredential]

@@ -40,6 +40,7 @@ _SAMPLES: dict[str, dict[str, Any]] = {
     "TriageBody": {"complaint": "c", "vitals": {"pulse": 70}, "advice": "continue_online", "handover": "h"},
     "ReassignBody": {"doctor_id": "0" * 32},
     "AbsenceBody": {"who": "patient"},
+    "WrittenBody": {"reason": "no call needed"},
     "NewClientBody": {"name": "HIS", "days": 30},
     "TokenBody": {"days": 30},
     "ScopeBody": {"patient_ids": ["0" * 32], "open": True},

@@ -1,4 +1,4 @@
-"""Hospital systems that read by FHIR: clients, whose records are open to them, and the hashes of their tokens."""
+"""Panels in writing; hospital systems that read by FHIR, whose records are open to them, the hashes of their tokens."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,6 +10,23 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.create_table(
+        "written_consults",
+        sa.Column("pos", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("institution_id", sa.Text(), nullable=False),
+        sa.Column("consult_id", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("asked_by", sa.Text(), nullable=False),
+        sa.Column("asked_at", sa.Text(), nullable=False),
+        sa.Column("due_at", sa.Text(), nullable=False),
+        sa.Column("begun_at", sa.Text(), nullable=True),
+        sa.Column("rev", sa.BigInteger(), nullable=False),
+        sa.Column("salt", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("pos", name=op.f("pk_written_consults")),
+        sa.UniqueConstraint("id", name=op.f("uq_written_consults_id")),
+    )
+    op.create_index("ix_written_consults_consult_id", "written_consults", ["consult_id"], unique=False)
     op.create_table(
         "his_clients",
         sa.Column("pos", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -65,3 +82,5 @@ def downgrade() -> None:
     op.drop_table("client_scopes")
     op.drop_index("ix_his_clients_institution_id", table_name="his_clients")
     op.drop_table("his_clients")
+    op.drop_index("ix_written_consults_consult_id", table_name="written_consults")
+    op.drop_table("written_consults")
