@@ -205,6 +205,13 @@ class EventCode(StrEnum):
     CASE_REFUSED = "regulator.refused"
     CASE_CLOSED = "regulator.closed"
     CASE_USED = "regulator.used"
+    # panels in writing
+    PANEL_IN_WRITING = "panel.in_writing"
+    # systems of the house that read by FHIR
+    CLIENT_ENTERED = "client.entered"
+    CLIENT_ENDED = "client.ended"
+    CLIENT_SCOPED = "client.scoped"
+    CLIENT_RENEWED = "client.renewed"
     # keys and the log itself
     KEY_CREATED = "key.created"
     KEY_DESTROYED = "key.destroyed"

@@ -99,6 +99,7 @@ class Action(StrEnum):
     PRESIDE = "preside"
     TAKE_CHAIR = "take_chair"
     SIDE_ROOM = "side_room"
+    READ_FHIR = "read_fhir"
 
 
 class Reach(StrEnum):
@@ -223,6 +224,7 @@ see_statistics      -   -   -   -   -   -   -   -   -   -   -   -   -   Y   -   
 preside             -   -   -   -   -   C   -   C   -   -   -   -   -   -   -   -
 take_chair          -   -   -   -   -   C   C   C   -   -   -   -   -   -   -   -
 side_room           -   -   -   -   -   C   C   C   -   -   -   -   -   -   -   -
+read_fhir           -   -   -   -   CO  O   C   C   C   -   -   A   -   -   O   -
 """
 # Rows that no door names, each with where they are asked instead; a test holds the table against every route and event.
 ASKED_WITHIN: Mapping[Action, str] = {
@@ -259,6 +261,7 @@ READING = frozenset(
         Action.REVIEW_BREAK_GLASS,
         Action.ASK_CASE,
         Action.READ_CASE,
+        Action.READ_FHIR,
     }
 )
 # Two halves of one act: no account holds both, so that proposer and approver are never the same hands.

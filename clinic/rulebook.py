@@ -73,6 +73,7 @@ BESIDE: Mapping[str, tuple[str, ...]] = {
     "HZ-32": ("lost_seconds", "first_in_order", "inviting_doctor"),
     "HZ-33": ("experts_wait",),
     "HZ-34": ("allowed", "inviting_doctor"),
+    "HZ-45": ("opinion_hours", "expert_consult", "remote_diagnosis"),
 }  # fmt: skip
 CLOSING = ("note", "opinion", "decision")
 MAY = ("diagnose", "prescribe")

@@ -16,15 +16,17 @@ from clinic.facts import (
 from clinic.glass import BrokenGlass
 from clinic.panels.records import Case, DecisionNote, Invitation, Opinion
 from clinic.panels.requests import InvitedParty, PanelRequest, Proposal
-from clinic.parties.records import AgreementSeal, CooperationAgreement, DirectoryEntry
 from clinic.panels.room_records import PanelFloor, QuorumLapse, SideRoom
+from clinic.parties.records import AgreementSeal, CooperationAgreement, DirectoryEntry
 from clinic.people import Institution, Patient, Staff
 from clinic.upload import EvidenceFile
 
 if TYPE_CHECKING:  # these rows live beside the acts that write them
     from clinic.absence import Absence
     from clinic.advising import TerminationAdvice
+    from clinic.clients import ClientScope, HisClient
     from clinic.notices import Notice
+    from clinic.panels.written import WrittenConsult
     from clinic.places import DoctorBook, Slot, SlotPlace
     from clinic.queueing import WaitingPlace
     from clinic.regulation import RegulatorCase
@@ -73,3 +75,6 @@ class ClinicTransaction(Transaction, Protocol):
     directory_entries: Repository[DirectoryEntry]
     cooperation_agreements: Repository[CooperationAgreement]
     agreement_seals: Repository[AgreementSeal]
+    written_consults: "Repository[WrittenConsult]"
+    his_clients: "Repository[HisClient]"
+    client_scopes: "Repository[ClientScope]"

@@ -8,6 +8,7 @@ from huizhen.api import (
     audit,
     breakglass,
     calendars,
+    clients,
     companion,
     consults,
     cooperations,
@@ -16,6 +17,7 @@ from huizhen.api import (
     disposals,
     evidence,
     facts,
+    fhir,
     gates,
     images,
     ledger,
@@ -37,6 +39,7 @@ from huizhen.api import (
     templates,
     uploads,
     waiting,
+    written,
 )
 from huizhen.api.route import Table
 
@@ -77,4 +80,7 @@ ROUTES: Table = (
     *parties.ROUTES,
     *cooperations.ROUTES,
     *load.ROUTES,
+    *written.ROUTES,
+    *clients.ROUTES,
+    *fhir.ROUTES,
 )

@@ -14,6 +14,7 @@ from audit.reader import StoredLeaf
 from audit.transaction import AuditEvent, Query, Repository
 from clinic.absence import Absence
 from clinic.advising import TerminationAdvice
+from clinic.clients import ClientScope, HisClient
 from clinic.consult import ChatMessage, Consult, FollowUpEvidence, Seat, VisitNote
 from clinic.facts import (
     Attestation,
@@ -28,8 +29,9 @@ from clinic.glass import BrokenGlass
 from clinic.notices import Notice
 from clinic.panels.records import Case, DecisionNote, Invitation, Opinion
 from clinic.panels.requests import InvitedParty, PanelRequest, Proposal
-from clinic.parties.records import AgreementSeal, CooperationAgreement, DirectoryEntry
 from clinic.panels.room_records import PanelFloor, QuorumLapse, SideRoom
+from clinic.panels.written import WrittenConsult
+from clinic.parties.records import AgreementSeal, CooperationAgreement, DirectoryEntry
 from clinic.people import Institution, Patient, Staff
 from clinic.places import DoctorBook, Slot, SlotPlace
 from clinic.queueing import WaitingPlace
@@ -42,7 +44,7 @@ from consent.companions import Companion
 from consent.house_policies import HousePolicy
 from consent.languages import LanguageNote
 from consent.records import ConsentRecord, ConsentRequest, ConsentSettings, ConsentTemplate, TemplateDraft
-from huizhen.auth.rows import DeviceSession, JoinLink, PlaybackView, StaffCredential, StaffSession
+from huizhen.auth.rows import ClientToken, DeviceSession, JoinLink, PlaybackView, StaffCredential, StaffSession
 from imaging.records import ImageFindings, ImageInstance, ImageSeries, ImageStudy, PacsStudy, SeriesOpening
 from recording.records import Gap, Recording, Segment, SpokenMark
 
@@ -133,12 +135,16 @@ TABLES: tuple[Table, ...] = (
         indexes=(("inviting_id", "invited_id"), ("invited_id",), ("series_id",)),
     ),
     Table("agreement_seals", AgreementSeal, append_only=True, indexes=(("agreement_id",),)),
+    Table("written_consults", WrittenConsult, indexes=_CONSULT),
+    Table("his_clients", HisClient, indexes=(("institution_id",),)),
+    Table("client_scopes", ClientScope, indexes=(("client_id", "patient_id"),)),
     Table("doctor_books", DoctorBook, evidential=False),
     Table("staff_credentials", StaffCredential, evidential=False),
     Table("staff_sessions", StaffSession, evidential=False, indexes=(("staff_id",),)),
     Table("join_links", JoinLink, evidential=False, indexes=(("seat_id",),)),
     Table("device_sessions", DeviceSession, evidential=False, indexes=(("seat_id",),)),
     Table("playback_views", PlaybackView, evidential=False, indexes=(("session_id",),)),
+    Table("client_tokens", ClientToken, evidential=False, indexes=(("client_id",),)),
 )
 
 
@@ -212,11 +218,15 @@ class StoreTransaction(ABC):
     directory_entries: Repository[DirectoryEntry]
     cooperation_agreements: Repository[CooperationAgreement]
     agreement_seals: Repository[AgreementSeal]
+    written_consults: Repository[WrittenConsult]
+    his_clients: Repository[HisClient]
+    client_scopes: Repository[ClientScope]
     staff_credentials: Repository[StaffCredential]
     staff_sessions: Repository[StaffSession]
     join_links: Repository[JoinLink]
     device_sessions: Repository[DeviceSession]
     playback_views: Repository[PlaybackView]
+    client_tokens: Repository[ClientToken]
 
     @property
     @abstractmethod

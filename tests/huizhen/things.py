@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from archive import hold_requests
 from audit.events import EventCode
 from audit.transaction import AuditEvent
-from clinic import break_glass, filings, guardians, regulation, slots
+from clinic import break_glass, clients, filings, guardians, regulation, slots
 from clinic.actor import Actor
 from clinic.consult import ConsultKind
 from clinic.notices import Channel, NoticeKind
@@ -111,6 +111,13 @@ async def asking(world: World, consult_id: str) -> dict[str, str]:
         case = await regulation.ask(tx, new, regulator)
         await regulation.decide(tx, case.id, True, "", Actor.staff(house.staff[Role.APPROVER]))
     return {"request": request.id, "case": case.id}
+
+
+async def his_client(world: World) -> str:
+    """A hospital system, to which nobody's records are open."""
+    admin = Actor.staff(world.houses["city"].staff[Role.ADMIN])
+    async with world.db.begin() as tx:
+        return (await clients.enter(tx, "HIS", admin)).id
 
 
 async def notice(world: World, booked: Booked) -> str:

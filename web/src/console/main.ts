@@ -18,6 +18,7 @@ import sharedEn from "@/locales/en/shared.json";
 import uploadsEn from "@/locales/en/uploads.json";
 import templatesEn from "@/locales/en/templates.json";
 import waitingEn from "@/locales/en/waiting.json";
+import writtenEn from "@/locales/en/written.json";
 import actsZh from "@/locales/zh/acts.json";
 import archiveZh from "@/locales/zh/archive.json";
 import consultZh from "@/locales/zh/consult.json";
@@ -33,15 +34,16 @@ import sharedZh from "@/locales/zh/shared.json";
 import uploadsZh from "@/locales/zh/uploads.json";
 import templatesZh from "@/locales/zh/templates.json";
 import waitingZh from "@/locales/zh/waiting.json";
+import writtenZh from "@/locales/zh/written.json";
 import Shell from "./Shell.vue";
 import { router } from "./router";
 
 startI18n({
   zh: {
-    shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh, gates: gatesZh, uploads: uploadsZh, templates: templatesZh, papers: papersZh, waiting: waitingZh, glance: glanceZh, policy: policyZh, parties: partiesZh, acts: actsZh, panelroom: panelroomZh,
+    shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh, gates: gatesZh, uploads: uploadsZh, templates: templatesZh, papers: papersZh, waiting: waitingZh, glance: glanceZh, policy: policyZh, parties: partiesZh, acts: actsZh, panelroom: panelroomZh, written: writtenZh,
   },
   en: {
-    shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn, gates: gatesEn, uploads: uploadsEn, templates: templatesEn, papers: papersEn, waiting: waitingEn, glance: glanceEn, policy: policyEn, parties: partiesEn, acts: actsEn, panelroom: panelroomEn,
+    shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn, gates: gatesEn, uploads: uploadsEn, templates: templatesEn, papers: papersEn, waiting: waitingEn, glance: glanceEn, policy: policyEn, parties: partiesEn, acts: actsEn, panelroom: panelroomEn, written: writtenEn,
   },
 });
 startReasons();
