@@ -37,6 +37,7 @@ PROVINCES: Mapping[str, tuple[str, str]] = {
     "71": ("台湾", "Taiwan"),
     "81": ("香港", "Hong Kong"),
     "82": ("澳门", "Macao"),
+    "99": ("示例省", "Example province"),  # no real province has it; the demo's houses are there
 }
 
 
