@@ -156,11 +156,28 @@ class EventCode(StrEnum):
     COOPERATION_DECLINED = "party.agreement_declined"
     COOPERATION_REPLACED = "party.agreement_replaced"
     COOPERATION_ENDED = "party.agreement_ended"
+    # the room of a panel
+    PANEL_OPENED = "panel.opened"
+    PANEL_ORDERED = "panel.ordered"
+    PANEL_WORD = "panel.word_given"
+    PANEL_SPOTLIGHT = "panel.spotlit"
+    CHAIR_HANDED = "panel.chair_handed"
+    CHAIR_TAKEN = "panel.chair_taken"
+    QUORUM_LOST = "panel.quorum_lost"
+    QUORUM_REGAINED = "panel.quorum_regained"
+    SIDE_STARTED = "side.started"
+    SIDE_ENTERED = "side.entered"
+    SIDE_LEFT = "side.left"
+    SIDE_ENDED = "side.ended"
     # the image table
     IMAGES_STORED = "images.stored"
     IMAGES_REFUSED = "images.refused"
     IMAGES_IDENTITY_CONFIRMED = "images.identity_confirmed"
     IMAGES_OPENED = "view.images"
+    STILL_TAKEN = "images.still_taken"
+    PACS_SEARCHED = "images.pacs_searched"
+    PACS_ALLOWED = "images.pacs_allowed"
+    PACS_FETCHED = "images.pacs_fetched"
     IMAGES_MEASURED = "images.measured"
     # archive
     RECORDING_VIEWED = "view.recording"
@@ -188,6 +205,13 @@ class EventCode(StrEnum):
     CASE_REFUSED = "regulator.refused"
     CASE_CLOSED = "regulator.closed"
     CASE_USED = "regulator.used"
+    # panels in writing
+    PANEL_IN_WRITING = "panel.in_writing"
+    # systems of the house that read by FHIR
+    CLIENT_ENTERED = "client.entered"
+    CLIENT_ENDED = "client.ended"
+    CLIENT_SCOPED = "client.scoped"
+    CLIENT_RENEWED = "client.renewed"
     # keys and the log itself
     KEY_CREATED = "key.created"
     KEY_DESTROYED = "key.destroyed"

@@ -96,6 +96,10 @@ class Action(StrEnum):
     END_AGREEMENT = "end_agreement"
     MATCH_EXPERTS = "match_experts"
     SEE_STATISTICS = "see_statistics"
+    PRESIDE = "preside"
+    TAKE_CHAIR = "take_chair"
+    SIDE_ROOM = "side_room"
+    READ_FHIR = "read_fhir"
 
 
 class Reach(StrEnum):
@@ -217,6 +221,10 @@ seal_agreement      -   -   -   -   -   -   -   -   -   -   -   -   -   Y   -   
 end_agreement       -   -   -   -   -   -   -   -   -   -   -   -   -   Y   -   Y
 match_experts       -   -   -   -   -   Y   -   -   -   -   -   -   -   -   -   Y
 see_statistics      -   -   -   -   -   -   -   -   -   -   -   -   -   Y   -   Y
+preside             -   -   -   -   -   C   -   C   -   -   -   -   -   -   -   -
+take_chair          -   -   -   -   -   C   C   C   -   -   -   -   -   -   -   -
+side_room           -   -   -   -   -   C   C   C   -   -   -   -   -   -   -   -
+read_fhir           -   -   -   -   CO  O   C   C   C   -   -   A   -   -   O   -
 """
 # Rows that no door names, each with where they are asked instead; a test holds the table against every route and event.
 ASKED_WITHIN: Mapping[Action, str] = {
@@ -253,6 +261,7 @@ READING = frozenset(
         Action.REVIEW_BREAK_GLASS,
         Action.ASK_CASE,
         Action.READ_CASE,
+        Action.READ_FHIR,
     }
 )
 # Two halves of one act: no account holds both, so that proposer and approver are never the same hands.

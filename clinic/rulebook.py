@@ -68,6 +68,12 @@ BESIDE: Mapping[str, tuple[str, ...]] = {
     "HZ-23": ("most_institutions", "most_experts"),
     "HZ-35": ("longest_years", "ending_soon_days"),
     "HZ-36": ("most_shown",),
+    "HZ-30": ("least_experts", "chair", "inviting_doctor"),
+    "HZ-31": ("grace_seconds",),
+    "HZ-32": ("lost_seconds", "first_in_order", "inviting_doctor"),
+    "HZ-33": ("experts_wait",),
+    "HZ-34": ("allowed", "inviting_doctor"),
+    "HZ-45": ("opinion_hours", "expert_consult", "remote_diagnosis"),
 }  # fmt: skip
 CLOSING = ("note", "opinion", "decision")
 MAY = ("diagnose", "prescribe")

@@ -16,6 +16,7 @@ from clinic.facts import (
 from clinic.glass import BrokenGlass
 from clinic.panels.records import Case, DecisionNote, Invitation, Opinion
 from clinic.panels.requests import InvitedParty, PanelRequest, Proposal
+from clinic.panels.room_records import PanelFloor, QuorumLapse, SideRoom
 from clinic.parties.records import AgreementSeal, CooperationAgreement, DirectoryEntry
 from clinic.people import Institution, Patient, Staff
 from clinic.upload import EvidenceFile
@@ -23,7 +24,9 @@ from clinic.upload import EvidenceFile
 if TYPE_CHECKING:  # these rows live beside the acts that write them
     from clinic.absence import Absence
     from clinic.advising import TerminationAdvice
+    from clinic.clients import ClientScope, HisClient
     from clinic.notices import Notice
+    from clinic.panels.written import WrittenConsult
     from clinic.places import DoctorBook, Slot, SlotPlace
     from clinic.queueing import WaitingPlace
     from clinic.regulation import RegulatorCase
@@ -47,6 +50,9 @@ class ClinicTransaction(Transaction, Protocol):
     panel_requests: Repository[PanelRequest]
     invited_parties: Repository[InvitedParty]
     panel_proposals: Repository[Proposal]
+    panel_floors: Repository[PanelFloor]
+    side_rooms: Repository[SideRoom]
+    quorum_lapses: Repository[QuorumLapse]
     practice_filings: Repository[PracticeFiling]
     duty_shifts: Repository[DutyShift]
     guardianships: Repository[Guardianship]
@@ -69,3 +75,6 @@ class ClinicTransaction(Transaction, Protocol):
     directory_entries: Repository[DirectoryEntry]
     cooperation_agreements: Repository[CooperationAgreement]
     agreement_seals: Repository[AgreementSeal]
+    written_consults: "Repository[WrittenConsult]"
+    his_clients: "Repository[HisClient]"
+    client_scopes: "Repository[ClientScope]"

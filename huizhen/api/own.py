@@ -133,4 +133,6 @@ CHECKS: Mapping[Own, Check] = {
     Own.REQUEST: _request,
     Own.PROPOSAL: _proposal,
     Own.COOPERATION: _cooperation,
+    Own.HIS_CLIENT: _of_house("his_clients", "client"),
+    Own.FHIR: _nothing,  # huizhen.api.fhir asks for each resource
 }

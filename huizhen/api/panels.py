@@ -2,6 +2,7 @@
 
 from clinic.panels import answering, deciding, opining, requesting, sending
 from clinic.roles import Action
+from consent import written
 from huizhen.api.call import Call
 from huizhen.api.consults import changed, detail_of
 from huizhen.api.detail import invitation_row
@@ -53,6 +54,7 @@ async def answer(call: Call[InvitationAnswer]) -> InvitationRow:
         invitation, _ = await answering.answer_invitation(
             tx, call.path("invitation"), call.actor, body.accept, body.reason
         )
+        await written.advance(tx, invitation.consult_id, call.actor)
     await closing.consult_changed(call.services.live, invitation.consult_id)
     async with call.services.db.read() as tx:
         return await invitation_row(tx, invitation)

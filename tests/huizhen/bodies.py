@@ -40,6 +40,10 @@ _SAMPLES: dict[str, dict[str, Any]] = {
     "TriageBody": {"complaint": "c", "vitals": {"pulse": 70}, "advice": "continue_online", "handover": "h"},
     "ReassignBody": {"doctor_id": "0" * 32},
     "AbsenceBody": {"who": "patient"},
+    "WrittenBody": {"reason": "no call needed"},
+    "NewClientBody": {"name": "HIS", "days": 30},
+    "TokenBody": {"days": 30},
+    "ScopeBody": {"patient_ids": ["0" * 32], "open": True},
     "InviteBody": {"channel": "sms"},
     "PasswordBody": {"password": "another horse 8"},
     "BreakGlass": {"reason": "急诊抢救需要查看用药史"},
@@ -124,6 +128,8 @@ _SAMPLES: dict[str, dict[str, Any]] = {
     "SealBody": {"sha256": "0" * 64},
     "StopBody": {"reason": "不再合作"},
     "FindingsBody": {"version": 1, "measurements": []},
+    "SearchBody": {"patient_number": "H1"},
+    "AllowBody": {"uid": "1.2"},
 }
 
 
