@@ -141,7 +141,7 @@ async def view_chart(tx: ClinicTransaction, actor: Actor, consult_id: str) -> Ch
         await tx.patients.get(consult.patient_id),
         tuple(await tx.follow_up_evidence.find(consult_id=consult_id)),
         next((note for note in notes if note.signed_at or note.author_id == actor.id), None),
-        cases[0] if cases else None,
+        cases[-1] if cases else None,  # of the latest request
         tuple(row for row in opinions if row.signed_at or row.expert_id == actor.id),
         next((row for row in decisions if row.signed_at or row.doctor_id == actor.id), None),
     )

@@ -85,6 +85,17 @@ class Action(StrEnum):
     ADD_IMAGES = "add_images"
     MEASURE_IMAGES = "measure_images"
     READ_FHIR = "read_fhir"
+    MATCH_REQUEST = "match_request"
+    TRIAGE_REQUEST = "triage_request"
+    ANSWER_PROPOSAL = "answer_proposal"
+    SEE_REQUESTS = "see_requests"
+    KEEP_ENTRY = "keep_entry"
+    SEE_DIRECTORY = "see_directory"
+    SEE_AGREEMENTS = "see_agreements"
+    DRAFT_AGREEMENT = "draft_agreement"
+    SEAL_AGREEMENT = "seal_agreement"
+    END_AGREEMENT = "end_agreement"
+    MATCH_EXPERTS = "match_experts"
 
 
 class Reach(StrEnum):
@@ -195,6 +206,17 @@ read_case           -   -   -   -   -   -   -   -   -   -   -   A   -   -   -   
 add_images          -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -   -
 measure_images      -   -   -   -   C   C   C   C   -   -   -   -   -   -   -   -
 read_fhir           -   -   -   -   CO  O   C   C   C   -   -   A   -   -   O   -
+match_request       -   -   -   -   -   -   -   -   -   -   -   -   -   -   -   Y
+triage_request      -   -   -   -   -   -   -   -   -   -   -   -   -   -   -   Y
+answer_proposal     -   -   -   -   -   Y   -   -   -   -   -   -   -   -   -   Y
+see_requests        -   -   -   -   -   Y   Y   Y   -   -   -   -   -   -   -   Y
+keep_entry          -   -   -   -   -   -   -   -   -   -   -   -   -   Y   -   Y
+see_directory       -   -   -   -   Y   Y   Y   Y   Y   -   -   -   -   Y   -   Y
+see_agreements      -   -   -   -   -   Y   -   -   -   -   -   -   -   Y   -   Y
+draft_agreement     -   -   -   -   -   -   -   -   -   -   -   -   -   Y   -   Y
+seal_agreement      -   -   -   -   -   -   -   -   -   -   -   -   -   Y   -   Y
+end_agreement       -   -   -   -   -   -   -   -   -   -   -   -   -   Y   -   Y
+match_experts       -   -   -   -   -   Y   -   -   -   -   -   -   -   -   -   Y
 """
 # Rows that no door names, each with where they are asked instead; a test holds the table against every route and event.
 ASKED_WITHIN: Mapping[Action, str] = {

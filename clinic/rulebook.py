@@ -63,6 +63,12 @@ BESIDE: Mapping[str, tuple[str, ...]] = {
         "recording_basis_legal_duty",
     ),
     "HZ-45": ("opinion_hours", "expert_consult", "remote_diagnosis"),
+    "HZ-20": ("routine_hours", "urgent_minutes"),
+    "HZ-21": ("routine_minutes", "urgent_minutes"),
+    "HZ-22": ("before_minutes",),
+    "HZ-23": ("most_institutions", "most_experts"),
+    "HZ-35": ("longest_years", "ending_soon_days"),
+    "HZ-36": ("most_shown",),
 }  # fmt: skip
 CLOSING = ("note", "opinion", "decision")
 MAY = ("diagnose", "prescribe")

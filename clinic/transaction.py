@@ -15,6 +15,8 @@ from clinic.facts import (
 )
 from clinic.glass import BrokenGlass
 from clinic.panels.records import Case, DecisionNote, Invitation, Opinion
+from clinic.panels.requests import InvitedParty, PanelRequest, Proposal
+from clinic.parties.records import AgreementSeal, CooperationAgreement, DirectoryEntry
 from clinic.people import Institution, Patient, Staff
 from clinic.upload import EvidenceFile
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:  # these rows live beside the acts that write them
     from clinic.advising import TerminationAdvice
     from clinic.clients import ClientScope, HisClient
     from clinic.notices import Notice
-    from clinic.panels.written import WrittenConsult
+    from clinic.panels.in_writing import WrittenConsult
     from clinic.places import DoctorBook, Slot, SlotPlace
     from clinic.queueing import WaitingPlace
     from clinic.regulation import RegulatorCase
@@ -44,6 +46,9 @@ class ClinicTransaction(Transaction, Protocol):
     invitations: Repository[Invitation]
     opinions: Repository[Opinion]
     decision_notes: Repository[DecisionNote]
+    panel_requests: Repository[PanelRequest]
+    invited_parties: Repository[InvitedParty]
+    panel_proposals: Repository[Proposal]
     practice_filings: Repository[PracticeFiling]
     duty_shifts: Repository[DutyShift]
     guardianships: Repository[Guardianship]
@@ -66,3 +71,6 @@ class ClinicTransaction(Transaction, Protocol):
     written_consults: "Repository[WrittenConsult]"
     his_clients: "Repository[HisClient]"
     client_scopes: "Repository[ClientScope]"
+    directory_entries: Repository[DirectoryEntry]
+    cooperation_agreements: Repository[CooperationAgreement]
+    agreement_seals: Repository[AgreementSeal]

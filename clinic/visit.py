@@ -15,7 +15,7 @@ from clinic.booking import moved
 from clinic.consult import PANELS, ChatMessage, Consult, ConsultStatus, Seat, SeatState
 from clinic.errors import AdmissionRefused, IllegalMove, NotPermitted, PrescriptionInText, SeatClosed, Unsigned
 from clinic.overlays import rules_for
-from clinic.panels import written
+from clinic.panels import in_writing
 from clinic.panels.report import unsigned_panel
 from clinic.people import CLINICIANS, Role
 from clinic.prescribing import prescribes
@@ -63,7 +63,7 @@ async def enter(
     if seat.state in INSIDE and consult.media_open:
         return Entered(consult, seat, None)
     if consult.kind in PANELS:
-        await written.require_room(tx, consult)
+        await in_writing.require_room(tx, consult)
     verdict, judged_by = await _judged(tx, consult, rules, Stage.JOIN, present)
     actor = Actor.seated(seat)
     inside = SeatState.ADMITTED if seat.role in CLINICIANS else SeatState.WAITING

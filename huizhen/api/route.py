@@ -64,6 +64,9 @@ class Own(StrEnum):
     NOTICE = "notice"
     HIS_CLIENT = "his_client"  # a hospital system of the own institution
     FHIR = "fhir"  # a resource of a consult the caller may read; the handler finds which
+    REQUEST = "request"  # between institutions: the own house's, or one the own house was asked by
+    PROPOSAL = "proposal"  # of a consult the caller may know of
+    COOPERATION = "cooperation"  # the own institution is a party, and was offered it
     DIRECTORY = "directory"  # names of institutions and their experts are open to all staff
 
 

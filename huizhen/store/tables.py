@@ -27,8 +27,10 @@ from clinic.facts import (
 )
 from clinic.glass import BrokenGlass
 from clinic.notices import Notice
+from clinic.panels.in_writing import WrittenConsult
 from clinic.panels.records import Case, DecisionNote, Invitation, Opinion
-from clinic.panels.written import WrittenConsult
+from clinic.panels.requests import InvitedParty, PanelRequest, Proposal
+from clinic.parties.records import AgreementSeal, CooperationAgreement, DirectoryEntry
 from clinic.people import Institution, Patient, Staff
 from clinic.places import DoctorBook, Slot, SlotPlace
 from clinic.queueing import WaitingPlace
@@ -79,6 +81,9 @@ TABLES: tuple[Table, ...] = (
     Table("invitations", Invitation, indexes=(*_CONSULT, ("expert_id",))),
     Table("opinions", Opinion, indexes=_CONSULT),
     Table("decision_notes", DecisionNote, indexes=_CONSULT),
+    Table("panel_requests", PanelRequest, indexes=(*_CONSULT, ("institution_id", "state"), ("state",))),
+    Table("invited_parties", InvitedParty, indexes=(*_CONSULT, ("request_id",), ("invited_institution_id", "state"))),
+    Table("panel_proposals", Proposal, indexes=(*_CONSULT, ("request_id",))),
     Table("practice_filings", PracticeFiling, indexes=(("staff_id",), ("institution_id",))),
     Table("duty_shifts", DutyShift, indexes=(("staff_id", "ends_at"), ("institution_id", "starts_at"))),
     Table("guardianships", Guardianship, indexes=(("patient_id",),)),
@@ -121,6 +126,13 @@ TABLES: tuple[Table, ...] = (
     Table("written_consults", WrittenConsult, indexes=_CONSULT),
     Table("his_clients", HisClient, indexes=(("institution_id",),)),
     Table("client_scopes", ClientScope, indexes=(("client_id", "patient_id"),)),
+    Table("directory_entries", DirectoryEntry),
+    Table(
+        "cooperation_agreements",
+        CooperationAgreement,
+        indexes=(("inviting_id", "invited_id"), ("invited_id",), ("series_id",)),
+    ),
+    Table("agreement_seals", AgreementSeal, append_only=True, indexes=(("agreement_id",),)),
     Table("doctor_books", DoctorBook, evidential=False),
     Table("staff_credentials", StaffCredential, evidential=False),
     Table("staff_sessions", StaffSession, evidential=False, indexes=(("staff_id",),)),
@@ -151,6 +163,9 @@ class StoreTransaction(ABC):
     invitations: Repository[Invitation]
     opinions: Repository[Opinion]
     decision_notes: Repository[DecisionNote]
+    panel_requests: Repository[PanelRequest]
+    invited_parties: Repository[InvitedParty]
+    panel_proposals: Repository[Proposal]
     practice_filings: Repository[PracticeFiling]
     duty_shifts: Repository[DutyShift]
     guardianships: Repository[Guardianship]
@@ -194,6 +209,9 @@ class StoreTransaction(ABC):
     written_consults: Repository[WrittenConsult]
     his_clients: Repository[HisClient]
     client_scopes: Repository[ClientScope]
+    directory_entries: Repository[DirectoryEntry]
+    cooperation_agreements: Repository[CooperationAgreement]
+    agreement_seals: Repository[AgreementSeal]
     staff_credentials: Repository[StaffCredential]
     staff_sessions: Repository[StaffSession]
     join_links: Repository[JoinLink]

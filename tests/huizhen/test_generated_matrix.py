@@ -21,10 +21,25 @@ from huizhen.api.table import ROUTES
 from tests.huizhen.bodies import sample
 from tests.huizhen.shelf import archived
 from tests.huizhen.test_uploads import send
-from tests.huizhen.things import asking, facts, glass, his_client, hours, imaged, ledger, notice, signed, uploaded
+from tests.huizhen.things import (
+    asking,
+    cooperation,
+    facts,
+    glass,
+    his_client,
+    hours,
+    imaged,
+    ledger,
+    notice,
+    requested,
+    signed,
+    uploaded,
+)
 from tests.huizhen.world import ROLES, Booked, Browser, World
 
-_IN_CONSULT = frozenset({Own.CONSULT, Own.CONSULT_SEAT, Own.EVIDENCE_FILE, Own.CONSENT_RECORD, Own.NOTICE})
+_IN_CONSULT = frozenset(
+    {Own.CONSULT, Own.CONSULT_SEAT, Own.EVIDENCE_FILE, Own.CONSENT_RECORD, Own.NOTICE, Own.PROPOSAL}
+)
 _ENDS_THE_LOGIN = frozenset({"/api/logout"})
 _SLOW = frozenset({"/api/audit/verify"})
 _BY_ACCOUNT = frozenset({Action.BREAK_GLASS})  # no seat is needed: that is its point
@@ -109,6 +124,8 @@ async def _common(world: World, booked: Booked) -> dict[str, str]:
         **await ledger(world),
         **await archived(world),
         **await asking(world, booked.consult.id),
+        **await requested(world, booked.consult.id),
+        "cooperation": await cooperation(world),
     }
 
 

@@ -11,6 +11,7 @@ import glanceEn from "@/locales/en/glance.json";
 import eventsEn from "@/locales/en/events.json";
 import gatesEn from "@/locales/en/gates.json";
 import policyEn from "@/locales/en/policy.json";
+import partiesEn from "@/locales/en/parties.json";
 import papersEn from "@/locales/en/papers.json";
 import sharedEn from "@/locales/en/shared.json";
 import uploadsEn from "@/locales/en/uploads.json";
@@ -25,6 +26,7 @@ import glanceZh from "@/locales/zh/glance.json";
 import eventsZh from "@/locales/zh/events.json";
 import gatesZh from "@/locales/zh/gates.json";
 import policyZh from "@/locales/zh/policy.json";
+import partiesZh from "@/locales/zh/parties.json";
 import papersZh from "@/locales/zh/papers.json";
 import sharedZh from "@/locales/zh/shared.json";
 import uploadsZh from "@/locales/zh/uploads.json";
@@ -36,10 +38,10 @@ import { router } from "./router";
 
 startI18n({
   zh: {
-    shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh, gates: gatesZh, uploads: uploadsZh, templates: templatesZh, papers: papersZh, waiting: waitingZh, written: writtenZh, glance: glanceZh, policy: policyZh, acts: actsZh,
+    shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh, gates: gatesZh, uploads: uploadsZh, templates: templatesZh, papers: papersZh, waiting: waitingZh, written: writtenZh, glance: glanceZh, policy: policyZh, parties: partiesZh, acts: actsZh,
   },
   en: {
-    shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn, gates: gatesEn, uploads: uploadsEn, templates: templatesEn, papers: papersEn, waiting: waitingEn, written: writtenEn, glance: glanceEn, policy: policyEn, acts: actsEn,
+    shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn, gates: gatesEn, uploads: uploadsEn, templates: templatesEn, papers: papersEn, waiting: waitingEn, written: writtenEn, glance: glanceEn, policy: policyEn, parties: partiesEn, acts: actsEn,
   },
 });
 startReasons();
