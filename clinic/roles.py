@@ -84,7 +84,6 @@ class Action(StrEnum):
     READ_CASE = "read_case"
     ADD_IMAGES = "add_images"
     MEASURE_IMAGES = "measure_images"
-    READ_FHIR = "read_fhir"
     MATCH_REQUEST = "match_request"
     TRIAGE_REQUEST = "triage_request"
     ANSWER_PROPOSAL = "answer_proposal"
@@ -96,6 +95,11 @@ class Action(StrEnum):
     SEAL_AGREEMENT = "seal_agreement"
     END_AGREEMENT = "end_agreement"
     MATCH_EXPERTS = "match_experts"
+    SEE_STATISTICS = "see_statistics"
+    PRESIDE = "preside"
+    TAKE_CHAIR = "take_chair"
+    SIDE_ROOM = "side_room"
+    READ_FHIR = "read_fhir"
 
 
 class Reach(StrEnum):
@@ -205,7 +209,6 @@ decide_case         -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -   
 read_case           -   -   -   -   -   -   -   -   -   -   -   A   -   -   -   -
 add_images          -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -   -
 measure_images      -   -   -   -   C   C   C   C   -   -   -   -   -   -   -   -
-read_fhir           -   -   -   -   CO  O   C   C   C   -   -   A   -   -   O   -
 match_request       -   -   -   -   -   -   -   -   -   -   -   -   -   -   -   Y
 triage_request      -   -   -   -   -   -   -   -   -   -   -   -   -   -   -   Y
 answer_proposal     -   -   -   -   -   Y   -   -   -   -   -   -   -   -   -   Y
@@ -217,6 +220,11 @@ draft_agreement     -   -   -   -   -   -   -   -   -   -   -   -   -   Y   -   
 seal_agreement      -   -   -   -   -   -   -   -   -   -   -   -   -   Y   -   Y
 end_agreement       -   -   -   -   -   -   -   -   -   -   -   -   -   Y   -   Y
 match_experts       -   -   -   -   -   Y   -   -   -   -   -   -   -   -   -   Y
+see_statistics      -   -   -   -   -   -   -   -   -   -   -   -   -   Y   -   Y
+preside             -   -   -   -   -   C   -   C   -   -   -   -   -   -   -   -
+take_chair          -   -   -   -   -   C   C   C   -   -   -   -   -   -   -   -
+side_room           -   -   -   -   -   C   C   C   -   -   -   -   -   -   -   -
+read_fhir           -   -   -   -   CO  O   C   C   C   -   -   A   -   -   O   -
 """
 # Rows that no door names, each with where they are asked instead; a test holds the table against every route and event.
 ASKED_WITHIN: Mapping[Action, str] = {

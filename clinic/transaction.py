@@ -16,6 +16,7 @@ from clinic.facts import (
 from clinic.glass import BrokenGlass
 from clinic.panels.records import Case, DecisionNote, Invitation, Opinion
 from clinic.panels.requests import InvitedParty, PanelRequest, Proposal
+from clinic.panels.room_records import PanelFloor, QuorumLapse, SideRoom
 from clinic.parties.records import AgreementSeal, CooperationAgreement, DirectoryEntry
 from clinic.people import Institution, Patient, Staff
 from clinic.upload import EvidenceFile
@@ -49,6 +50,9 @@ class ClinicTransaction(Transaction, Protocol):
     panel_requests: Repository[PanelRequest]
     invited_parties: Repository[InvitedParty]
     panel_proposals: Repository[Proposal]
+    panel_floors: Repository[PanelFloor]
+    side_rooms: Repository[SideRoom]
+    quorum_lapses: Repository[QuorumLapse]
     practice_filings: Repository[PracticeFiling]
     duty_shifts: Repository[DutyShift]
     guardianships: Repository[Guardianship]
@@ -68,9 +72,9 @@ class ClinicTransaction(Transaction, Protocol):
     absences: "Repository[Absence]"
     termination_advices: "Repository[TerminationAdvice]"
     regulator_cases: "Repository[RegulatorCase]"
-    written_consults: "Repository[WrittenConsult]"
-    his_clients: "Repository[HisClient]"
-    client_scopes: "Repository[ClientScope]"
     directory_entries: Repository[DirectoryEntry]
     cooperation_agreements: Repository[CooperationAgreement]
     agreement_seals: Repository[AgreementSeal]
+    written_consults: "Repository[WrittenConsult]"
+    his_clients: "Repository[HisClient]"
+    client_scopes: "Repository[ClientScope]"

@@ -88,8 +88,14 @@ def _of_consults(services: Services) -> list[Job]:
         if moved:
             log.info("requests between institutions followed", count=moved)
 
+    async def expire_uploads() -> None:
+        ended = await services.arrivals.expire()
+        if ended:
+            log.info("unfinished uploads removed", count=ended)
+
     return [
         Job("requests", _REQUEST_SECONDS, requests, at_once=True),
+        Job("uploads", settings.sweep_seconds, expire_uploads),
         Job("sweep", settings.sweep_seconds, sweep, at_once=True),
         Job("recheck", _RECHECK_SECONDS, recheck),
         Job("sessions", settings.sweep_seconds, expire),

@@ -14,6 +14,8 @@ from huizhen.auth.staff import StaffDoor
 from huizhen.evidence.office import EvidenceOffice
 from huizhen.evidence_shelf import EvidenceShelf
 from huizhen.health import Health
+from huizhen.images.arrivals import Arrivals
+from huizhen.images.pacs import Archives
 from huizhen.images.shelf import ImageShelf
 from huizhen.metrics import Metrics
 from huizhen.outbox import Outbox
@@ -51,4 +53,6 @@ class Services:
     outbox: Outbox
     speech: SpeechShelf
     images: ImageShelf
+    arrivals: Arrivals
+    archives: Archives
     base_url: Callable[[], str]  # what links begin with

@@ -70,8 +70,17 @@ async def party_answers(  # noqa: PLR0917
     """The institution's answer on both trails, and what it does to the request."""
     party = party.move(to, tx.now, by.id, reason)
     await tx.invited_parties.save(party)
+    await tx.panel_requests.save(request)  # of two answers at one moment one is stale
     await void_proposals(tx, party)
-    await tell(tx, EventCode.PARTY_ANSWERED, request, by, {"answer": to.value}, [party], party.id)
+    await tell(
+        tx,
+        EventCode.PARTY_ANSWERED,
+        request,
+        by,
+        {"answer": to.value, "invited": party.invited_institution_id},
+        [party],
+        party.id,
+    )
     return await settle(tx, request, by)
 
 

@@ -58,10 +58,10 @@ async def board(tx: ClinicTransaction, side: Side, by: Actor) -> list[Line]:
     require(by, Action.SEE_REQUESTS, Place(by.institution_id))
     home = by.institution_id
     if side is Side.OUT:
-        found = [await _line(tx, row, None) for row in await tx.panel_requests.find(institution_id=home)]
+        found = [await line_of(tx, row, None) for row in await tx.panel_requests.find(institution_id=home)]
     else:
         asked = [row for row in await tx.invited_parties.find(invited_institution_id=home) if row.case_id is not None]
-        found = [await _line(tx, await tx.panel_requests.get(row.request_id), home) for row in asked]
+        found = [await line_of(tx, await tx.panel_requests.get(row.request_id), home) for row in asked]
     return sorted(found, key=_order)
 
 
@@ -71,7 +71,7 @@ def _order(line: Line) -> tuple[bool, bool, datetime, str]:
     return request.state not in WAITING, request.urgency.value != "urgent", request.drafted_at, request.id
 
 
-async def _line(tx: ClinicTransaction, request: PanelRequest, home: str | None) -> Line:
+async def line_of(tx: ClinicTransaction, request: PanelRequest, home: str | None) -> Line:
     """`home` None: the inviting house sees everybody; otherwise what concerns this house."""
     parties = [row for row in await parties_of(tx, request) if home in (None, row.invited_institution_id)]
     cases = {row.case_id for row in parties if row.case_id is not None}
@@ -89,7 +89,7 @@ async def one(tx: ClinicTransaction, request_id: str, by: Actor) -> Line:
     """One request without its words. Raises MissingRow for a house that was never asked, NotPermitted."""
     request = await tx.panel_requests.get(request_id)
     home = None if request.institution_id == by.institution_id else by.institution_id
-    line = await _line(tx, request, home)
+    line = await line_of(tx, request, home)
     if home is not None and not any(row.case_id is not None for row in line.parties):
         raise MissingRow("panel_requests")
     require(by, Action.SEE_REQUESTS, Place(by.institution_id))
@@ -226,9 +226,9 @@ async def _concerning(tx: ClinicTransaction, by: Actor) -> Sequence[Line]:
         return [*await board(tx, Side.OUT, by), *await board(tx, Side.IN, by)]
     found = []
     for consult in await tx.consults.find(doctor_id=by.id):
-        found += [await _line(tx, row, None) for row in await tx.panel_requests.find(consult_id=consult.id)]
+        found += [await line_of(tx, row, None) for row in await tx.panel_requests.find(consult_id=consult.id)]
     for invitation in await tx.invitations.find(expert_id=by.id):
         if invitation.state in seating.LIVE:
             requests = await tx.panel_requests.find(consult_id=invitation.consult_id)
-            found += [await _line(tx, row, by.institution_id) for row in requests]
+            found += [await line_of(tx, row, by.institution_id) for row in requests]
     return found

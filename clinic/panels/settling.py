@@ -68,11 +68,11 @@ def reminder_due(request: PanelRequest, party: InvitedParty, rules: RuleSet, now
 
 
 async def settle(tx: ClinicTransaction, request: PanelRequest, by: Actor) -> PanelRequest:
-    """After an answer: convene, decline, or wait on; the institutions that are not needed any more are told at once."""
+    """After an answer (which has saved the request's row): convene, decline, or wait on; the institutions that are not
+    needed any more are told at once."""
     parties = await parties_of(tx, request)
     to = outcome(request, parties) if request.state in WAITING else None
     if to is None:
-        await tx.panel_requests.save(request)
         return request
     request = request.move(to, tx.now)
     await tx.panel_requests.save(request)
@@ -98,7 +98,8 @@ async def let_go(
         for invitation in await seating.of_party(tx, party):
             await seating.release(tx, invitation)
         await void_proposals(tx, party)
-        await tell(tx, EventCode.PARTY_RELEASED, request, by, {"to": to.value}, [party], party.id)
+        public = {"to": to.value, "invited": party.invited_institution_id}
+        await tell(tx, EventCode.PARTY_RELEASED, request, by, public, [party], party.id)
     return party
 
 

@@ -7,10 +7,11 @@ from datetime import datetime
 from clinic.actor import Actor
 from clinic.admission import expert_refusals
 from clinic.calendar import local_date
-from clinic.consult import Consult, ConsultKind
+from clinic.consult import ConsultKind
 from clinic.errors import InvalidInput
 from clinic.overlays import rules_for
-from clinic.panels.records import InvitationState
+from clinic.panels import hours
+from clinic.panels.seating import LIVE
 from clinic.parties.agreements import choose
 from clinic.parties.matching import Candidate, Obstacle, Wanted, left_out, rank, within
 from clinic.parties.records import CooperationAgreement, DirectoryEntry
@@ -82,7 +83,6 @@ async def _gathered(
 async def _candidate(
     tx: ClinicTransaction, expert: Staff, house: Institution, entry: DirectoryEntry | None, need: Need
 ) -> Candidate:
-    asked = await held_by(tx, expert.id)
     rules, day = rules_for(house, need.starts_at), local_date(need.starts_at, house.time_zone)
     return Candidate(
         institution_id=house.id,
@@ -94,22 +94,14 @@ async def _candidate(
         accepts=entry is not None and entry.accepts,
         agreed=True,
         unfit=expert_refusals([expert], [house], rules, day),
-        booked=any(overlaps(consult, need.starts_at, need.ends_at) for consult, sure in asked if sure),
-        open_cases=len(asked),
+        booked=bool(await hours.engagements(tx, expert.id, need.starts_at, need.ends_at, "")),
+        open_cases=await open_cases(tx, expert.id),
     )
 
 
-async def held_by(tx: ClinicTransaction, expert_id: str) -> Sequence[tuple[Consult, bool]]:
-    """Consults not over that an expert was asked to and did not refuse; True where they have accepted."""
-    held: list[tuple[Consult, bool]] = []
-    for invitation in await tx.invitations.find(expert_id=expert_id):
-        if invitation.state in (InvitationState.SENT, InvitationState.ACCEPTED):
-            consult = await tx.consults.get(invitation.consult_id)
-            if not consult.over:
-                held.append((consult, invitation.state is InvitationState.ACCEPTED))
-    return held
-
-
-def overlaps(consult: Consult, starts_at: datetime, ends_at: datetime) -> bool:
-    """Whether the two share a moment; one may begin when the other ends."""
-    return consult.starts_at < ends_at and starts_at < consult.ends_at
+async def open_cases(tx: ClinicTransaction, expert_id: str) -> int:
+    """Consults not over that an expert was asked to and did not refuse."""
+    asked = [row for row in await tx.invitations.find(expert_id=expert_id) if row.state in LIVE]
+    consults = [tx.consults.query(id=row.consult_id) for row in asked]
+    await tx.fetch(*consults)
+    return sum(not query.one().over for query in consults)

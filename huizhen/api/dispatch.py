@@ -58,6 +58,8 @@ def _handler(services: Services, route: Route[Any]) -> Handler:
             response = route.refusal(problem_of(error))
             status = response.status
             services.metrics.refused(problem_of(error).code)
+            if request.method == "HEAD":
+                response.headers["X-Problem"] = problem_of(error).code  # there is no body to say it
             if route.raw:
                 response.force_close()  # what is left of the body is not waited for
         finally:

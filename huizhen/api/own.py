@@ -130,9 +130,9 @@ CHECKS: Mapping[Own, Check] = {
     Own.CONSENT_RECORD: _of_house("consent_records", "record"),
     Own.SLOT: _of_house("slots", "slot"),
     Own.NOTICE: _of_house("notices", "notice"),
-    Own.HIS_CLIENT: _of_house("his_clients", "client"),
-    Own.FHIR: _nothing,  # huizhen.api.fhir asks for each resource
     Own.REQUEST: _request,
     Own.PROPOSAL: _proposal,
     Own.COOPERATION: _cooperation,
+    Own.HIS_CLIENT: _of_house("his_clients", "client"),
+    Own.FHIR: _nothing,  # huizhen.api.fhir asks for each resource
 }

@@ -62,11 +62,11 @@ class Own(StrEnum):
     CONSENT_RECORD = "consent_record"
     SLOT = "slot"
     NOTICE = "notice"
-    HIS_CLIENT = "his_client"  # a hospital system of the own institution
-    FHIR = "fhir"  # a resource of a consult the caller may read; the handler finds which
     REQUEST = "request"  # between institutions: the own house's, or one the own house was asked by
     PROPOSAL = "proposal"  # of a consult the caller may know of
     COOPERATION = "cooperation"  # the own institution is a party, and was offered it
+    HIS_CLIENT = "his_client"  # a hospital system of the own institution
+    FHIR = "fhir"  # a resource of a consult the caller may read; the handler finds which
     DIRECTORY = "directory"  # names of institutions and their experts are open to all staff
 
 
@@ -123,7 +123,7 @@ class Route(Generic[B]):
 
     @property
     def mutates(self) -> bool:
-        return self.method not in ("GET", "HEAD")
+        return self.method not in ("GET", "HEAD", "OPTIONS")
 
 
 Table = tuple[Route[Any], ...]

@@ -30,6 +30,7 @@ from clinic.notices import Notice
 from clinic.panels.in_writing import WrittenConsult
 from clinic.panels.records import Case, DecisionNote, Invitation, Opinion
 from clinic.panels.requests import InvitedParty, PanelRequest, Proposal
+from clinic.panels.room_records import PanelFloor, QuorumLapse, SideRoom
 from clinic.parties.records import AgreementSeal, CooperationAgreement, DirectoryEntry
 from clinic.people import Institution, Patient, Staff
 from clinic.places import DoctorBook, Slot, SlotPlace
@@ -44,7 +45,7 @@ from consent.house_policies import HousePolicy
 from consent.languages import LanguageNote
 from consent.records import ConsentRecord, ConsentRequest, ConsentSettings, ConsentTemplate, TemplateDraft
 from huizhen.auth.rows import ClientToken, DeviceSession, JoinLink, PlaybackView, StaffCredential, StaffSession
-from imaging.records import ImageFindings, ImageInstance, ImageSeries, ImageStudy, SeriesOpening
+from imaging.records import ImageFindings, ImageInstance, ImageSeries, ImageStudy, PacsStudy, SeriesOpening
 from recording.records import Gap, Recording, Segment, SpokenMark
 
 
@@ -84,6 +85,9 @@ TABLES: tuple[Table, ...] = (
     Table("panel_requests", PanelRequest, indexes=(*_CONSULT, ("institution_id", "state"), ("state",))),
     Table("invited_parties", InvitedParty, indexes=(*_CONSULT, ("request_id",), ("invited_institution_id", "state"))),
     Table("panel_proposals", Proposal, indexes=(*_CONSULT, ("request_id",))),
+    Table("panel_floors", PanelFloor, indexes=_CONSULT),
+    Table("side_rooms", SideRoom, indexes=_CONSULT),
+    Table("quorum_lapses", QuorumLapse, indexes=_CONSULT),
     Table("practice_filings", PracticeFiling, indexes=(("staff_id",), ("institution_id",))),
     Table("duty_shifts", DutyShift, indexes=(("staff_id", "ends_at"), ("institution_id", "starts_at"))),
     Table("guardianships", Guardianship, indexes=(("patient_id",),)),
@@ -121,11 +125,9 @@ TABLES: tuple[Table, ...] = (
     Table("image_studies", ImageStudy, indexes=_CONSULT),
     Table("image_series", ImageSeries, append_only=True, indexes=(*_CONSULT, ("study_id",))),
     Table("image_instances", ImageInstance, append_only=True, indexes=(*_CONSULT, ("series_id",))),
+    Table("pacs_studies", PacsStudy, append_only=True, indexes=_CONSULT),
     Table("series_openings", SeriesOpening, append_only=True, indexes=(*_CONSULT, ("series_id",))),
     Table("image_findings", ImageFindings, append_only=True, indexes=_CONSULT),
-    Table("written_consults", WrittenConsult, indexes=_CONSULT),
-    Table("his_clients", HisClient, indexes=(("institution_id",),)),
-    Table("client_scopes", ClientScope, indexes=(("client_id", "patient_id"),)),
     Table("directory_entries", DirectoryEntry),
     Table(
         "cooperation_agreements",
@@ -133,6 +135,9 @@ TABLES: tuple[Table, ...] = (
         indexes=(("inviting_id", "invited_id"), ("invited_id",), ("series_id",)),
     ),
     Table("agreement_seals", AgreementSeal, append_only=True, indexes=(("agreement_id",),)),
+    Table("written_consults", WrittenConsult, indexes=_CONSULT),
+    Table("his_clients", HisClient, indexes=(("institution_id",),)),
+    Table("client_scopes", ClientScope, indexes=(("client_id", "patient_id"),)),
     Table("doctor_books", DoctorBook, evidential=False),
     Table("staff_credentials", StaffCredential, evidential=False),
     Table("staff_sessions", StaffSession, evidential=False, indexes=(("staff_id",),)),
@@ -166,6 +171,9 @@ class StoreTransaction(ABC):
     panel_requests: Repository[PanelRequest]
     invited_parties: Repository[InvitedParty]
     panel_proposals: Repository[Proposal]
+    panel_floors: Repository[PanelFloor]
+    side_rooms: Repository[SideRoom]
+    quorum_lapses: Repository[QuorumLapse]
     practice_filings: Repository[PracticeFiling]
     duty_shifts: Repository[DutyShift]
     guardianships: Repository[Guardianship]
@@ -204,14 +212,15 @@ class StoreTransaction(ABC):
     image_studies: Repository[ImageStudy]
     image_series: Repository[ImageSeries]
     image_instances: Repository[ImageInstance]
+    pacs_studies: Repository[PacsStudy]
     series_openings: Repository[SeriesOpening]
     image_findings: Repository[ImageFindings]
-    written_consults: Repository[WrittenConsult]
-    his_clients: Repository[HisClient]
-    client_scopes: Repository[ClientScope]
     directory_entries: Repository[DirectoryEntry]
     cooperation_agreements: Repository[CooperationAgreement]
     agreement_seals: Repository[AgreementSeal]
+    written_consults: Repository[WrittenConsult]
+    his_clients: Repository[HisClient]
+    client_scopes: Repository[ClientScope]
     staff_credentials: Repository[StaffCredential]
     staff_sessions: Repository[StaffSession]
     join_links: Repository[JoinLink]

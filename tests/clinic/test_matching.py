@@ -1,6 +1,5 @@
 """Matching: only houses with an agreement, only experts who are fit and free, fewest open cases first."""
 
-from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -9,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.errors import MissingRow
-from clinic import registration
+from clinic import booking, registration
 from clinic.actor import Actor
 from clinic.consult import ConsultKind
 from clinic.errors import InvalidInput, NotPermitted
@@ -220,8 +219,6 @@ async def test_who_has_accepted_another_consult_then_is_booked_and_who_was_asked
 
 
 async def test_a_cancelled_consult_holds_nobody(world: World) -> None:
-    from clinic import booking
-
     await entered(world, partner(world))
     await sealed(world)
     booked = (await world.book_panel()).consult
@@ -255,20 +252,3 @@ async def test_the_time_is_a_time_and_the_asker_may_ask(world: World) -> None:
         await suggested(world, by=Actor.staff(world.archivist))
     with pytest.raises(MissingRow):
         await suggested(world, by=Actor("x", "nowhere", (Role.COORDINATOR,)))
-
-
-def test_consults_that_touch_do_not_overlap() -> None:
-    from tests.support.clock import START
-
-    hour = timedelta(hours=1)
-    consult = replace(_consult(), starts_at=START, ends_at=START + hour)
-    assert candidates.overlaps(consult, START + hour / 2, START + 2 * hour)
-    assert not candidates.overlaps(consult, START + hour, START + 2 * hour)
-    assert not candidates.overlaps(consult, START - hour, START)
-
-
-def _consult() -> Any:
-    from clinic.consult import Consult
-    from tests.store.samples import sample
-
-    return sample(Consult, "c1")

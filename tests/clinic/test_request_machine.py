@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
@@ -39,6 +40,14 @@ _FIRST = st.sampled_from((0, 1))
 _HOUSE = st.sampled_from((0, 1, 2))
 _SOME = st.lists(_HOUSE, min_size=1, max_size=3, unique=True)
 _ONE = st.sampled_from((0, 1))
+
+
+async def _word(proposal_id: str, accept: bool, by: Actor, tx: Any) -> None:
+    await proposing.answer_proposal(tx, proposal_id, accept, by, "等不及")
+
+
+async def _answer(invitation_id: str, accept: bool, by: Actor, tx: Any) -> None:
+    await answering.answer_invitation(tx, invitation_id, by, accept, "有手术")
 
 
 class Requests(RuleBasedStateMachine):
@@ -165,7 +174,7 @@ class Requests(RuleBasedStateMachine):
         by = Actor.staff(self.at.doctors[panel])
         for row in self.at.db.rows("panel_proposals"):
             if row.consult_id == self.panels[panel].consult.id and row.state.value == "open":
-                self.tried(lambda tx, row=row: proposing.answer_proposal(tx, row.id, accept, by, "等不及"))
+                self.tried(partial(_word, row.id, accept, by))
 
     # the invited side
 
@@ -191,7 +200,7 @@ class Requests(RuleBasedStateMachine):
         by = Actor.staff(expert)
         for row in self.at.db.rows("invitations"):
             if row.expert_id == expert.id and row.consult_id == self.panels[panel].consult.id:
-                self.tried(lambda tx, row=row: answering.answer_invitation(tx, row.id, by, accept, "有手术"))
+                self.tried(partial(_answer, row.id, accept, by))
 
     @rule(panel=_FIRST, house=_HOUSE, hours=st.integers(0, 3))
     def propose_time(self, panel: int, house: int, hours: int) -> None:

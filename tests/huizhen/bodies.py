@@ -128,6 +128,8 @@ _SAMPLES: dict[str, dict[str, Any]] = {
     "SealBody": {"sha256": "0" * 64},
     "StopBody": {"reason": "不再合作"},
     "FindingsBody": {"version": 1, "measurements": []},
+    "SearchBody": {"patient_number": "H1"},
+    "AllowBody": {"uid": "1.2"},
 }
 
 

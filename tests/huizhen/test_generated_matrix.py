@@ -137,7 +137,7 @@ async def _ask(browser: Browser, route: Route[Any], ids: dict[str, str]) -> tupl
     if "segments" in path:
         path += f"?view={uuid4().hex}"
     if route.raw:
-        reply = await send(browser, path, b"not a picture")
+        reply = await send(browser, path, b"not a picture", method=route.method)
     else:
         reply = await browser.call(route.method, path, sample(route) if route.mutates else None)
     if reply.status < 400:

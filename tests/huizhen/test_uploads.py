@@ -25,10 +25,17 @@ SEAT = "/api/seat/evidence-files"
 
 
 async def send(
-    browser: Browser, path: str, data: Any, media_type: str = "image/jpeg", name: str = "a.jpg", **headers: str
+    browser: Browser,
+    path: str,
+    data: Any,
+    media_type: str = "image/jpeg",
+    name: str = "a.jpg",
+    *,
+    method: str = "POST",
+    **headers: str,
 ) -> Reply:
     given = {"Content-Type": media_type, "X-File-Name": name, "X-Operation": operation()} | headers
-    return await browser.call("POST", path, data=data, headers=given)
+    return await browser.call(method, path, data=data, headers=given)
 
 
 async def sent(browser: Browser, path: str, name: str) -> Reply:

@@ -16,7 +16,9 @@ from clinic.people import Role
 from clinic.regulation import NewCase
 from consent import drafting, templates
 from huizhen.outbox import Addressed
-from imaging import uids
+from imaging import fetching, uids
+from imaging.fetching import FoundStudy
+from imaging.identity import Named
 from tests.huizhen.test_uploads import send
 from tests.huizhen.world import CARDIOLOGY, Booked, Browser, World, operation, sign
 from tests.inspection.corpus import png
@@ -136,14 +138,21 @@ async def imaged(world: World, booked: Booked) -> dict[str, str]:
     stored = await doctor.call("POST", f"{path}/dicomweb/studies", data=dicom.ct(0, 16), headers=headers)
     assert stored.status == 200, stored.raw
     assert (await doctor.post(f"{path}/images/findings", version=1, measurements=[])).status in (200, 403)
+    upload = await begun_upload(doctor, path)
     async with world.db.read() as tx:
         (row,) = await tx.image_instances.find(consult_id=booked.consult.id)
+    async with world.db.begin() as tx:
+        study = FoundStudy("1.2.3", Named(("患者欧阳鹤",), birth_date="19700101"))
+        by = Actor.staff(world.houses["city"].staff[Role.ATTENDING])
+        allowed = await fetching.allow(tx, by, booked.consult.id, study)
     return {
         "study": row.study_id,
         "study_uid": uids.told(row.study_id),
         "series_uid": uids.told(row.series_id),
         "instance_uid": uids.told(row.id),
         "frames": "1",
+        "upload": upload,
+        "pacs": allowed.id,
     }
 
 
@@ -160,3 +169,11 @@ async def requested(world: World, consult_id: str) -> dict[str, str]:
         await tx.panel_proposals.add(proposal)
         await tx.append(AuditEvent(EventCode.REQUEST_DRAFTED, home, "system", consult_id, request.id))
     return {"panel": request.id, "proposal": proposal.id}
+
+
+async def begun_upload(doctor: Browser, path: str) -> str:
+    """A resumable upload of which nothing has arrived."""
+    headers = {"X-Operation": operation(), "Tus-Resumable": "1.0.0", "Upload-Length": "9"}
+    begun = await doctor.call("POST", f"{path}/images/uploads", headers=headers)
+    assert begun.status == 201, begun.raw
+    return begun.headers["Location"].rpartition("/")[2]

@@ -98,6 +98,8 @@ class Browser:
             decoded = await response.json(content_type=None) if "json" in response.content_type else None
             if isinstance(decoded, dict) and isinstance(decoded.get("csrf"), str):
                 self.csrf = decoded["csrf"]
+            if method == "HEAD" and "X-Problem" in response.headers:
+                decoded = {"code": response.headers["X-Problem"]}
             return Reply(response.status, decoded, dict(response.headers), raw)
 
     async def get(self, path: str, **options: Any) -> Reply:
