@@ -15,7 +15,7 @@ from clinic.booking import moved
 from clinic.consult import PANELS, ChatMessage, Consult, ConsultStatus, Seat, SeatState
 from clinic.errors import AdmissionRefused, IllegalMove, NotPermitted, PrescriptionInText, SeatClosed, Unsigned
 from clinic.overlays import rules_for
-from clinic.panels import aside, presiding, written
+from clinic.panels import aside, in_writing, presiding
 from clinic.panels.report import unsigned_panel
 from clinic.panels.terms import terms_of
 from clinic.people import CLINICIANS, Role
@@ -65,7 +65,7 @@ async def enter(
     if seat.state in INSIDE and consult.media_open:
         return Entered(consult, seat, None)
     if consult.kind in PANELS:
-        await written.require_room(tx, consult)
+        await in_writing.require_room(tx, consult)
     verdict, judged_by = await _judged(tx, consult, rules, Stage.JOIN, present)
     actor = Actor.seated(seat)
     waits = seat.role not in CLINICIANS or await presiding.late(tx, consult, seat, terms_of(judged_by))
