@@ -328,6 +328,10 @@ async def _erase(tx: ArchiveTransaction, record: RetainedRecord) -> Mapping[str,
             ("image_series", tx.image_series),
             ("image_studies", tx.image_studies),
             ("cases", tx.cases),
+            ("panel_proposals", tx.panel_proposals),
+            ("invited_parties", tx.invited_parties),  # why an institution refused is free text
+            ("panel_requests", tx.panel_requests),
+            ("written_consults", tx.written_consults),  # why it was asked is free text
             ("opinions", tx.opinions),
             ("decision_notes", tx.decision_notes),
             ("triage_notes", tx.triage_notes),

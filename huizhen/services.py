@@ -7,6 +7,7 @@ from datetime import datetime
 from audit.transaction import Database
 from clinic.safety import Locker
 from consent.transaction import Sealer
+from huizhen.auth.clients import ClientDoor
 from huizhen.auth.limiter import RequestRate
 from huizhen.auth.links import LinkDoor
 from huizhen.auth.staff import StaffDoor
@@ -41,6 +42,7 @@ class Services:
     tokens: TokenBook
     staff_door: StaffDoor
     link_door: LinkDoor
+    client_door: ClientDoor
     rate: RequestRate
     metrics: Metrics
     health: Health

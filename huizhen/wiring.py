@@ -20,6 +20,7 @@ from consent.gate import ExamViews, GuestRefuses, LateJoiner, OnWithdrawal, Reco
 from consent.house_policies import PolicyBook
 from huizhen import chores, founding, health, logs
 from huizhen.api import render
+from huizhen.auth.clients import ClientDoor
 from huizhen.auth.limiter import Attempts, RequestRate
 from huizhen.auth.links import LinkDoor
 from huizhen.auth.passwords import Passwords
@@ -201,6 +202,7 @@ def _assemble(
         tokens=tokens,
         staff_door=StaffDoor(database, Passwords(settings), attempts, settings),
         link_door=links,
+        client_door=ClientDoor(database),
         rate=RequestRate(settings),
         metrics=metrics,
         health=_health(settings, metrics, database, media),

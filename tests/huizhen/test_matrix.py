@@ -8,7 +8,21 @@ from clinic.roles import permits
 from huizhen.api.route import Door, Own, Route
 from huizhen.api.table import ROUTES
 from tests.huizhen.test_uploads import send
-from tests.huizhen.things import asking, begun_upload, facts, glass, hours, imaged, ledger, notice, signed, uploaded
+from tests.huizhen.things import (
+    asking,
+    begun_upload,
+    cooperation,
+    facts,
+    glass,
+    his_client,
+    hours,
+    imaged,
+    ledger,
+    notice,
+    requested,
+    signed,
+    uploaded,
+)
 from tests.huizhen.world import ROLES, Browser, World, operation
 
 # what a resource check lets through answers as these; 404 would mean "not yours"
@@ -50,7 +64,10 @@ async def _ids(world: World) -> dict[str, str]:
         "record": record,
         "slot": await hours(world),
         "notice": await notice(world, booked),
+        "cooperation": await cooperation(world),
+        "client": await his_client(world),
         **await asking(world, booked.consult.id),
+        **await requested(world, booked.consult.id),
         **kept,
     }
 
