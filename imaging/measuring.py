@@ -73,6 +73,6 @@ async def _lies_on_its_picture(tx: ImagingTransaction, consult_id: str, measurem
     except MissingRow:
         raise BadMeasurement("no such picture") from None
     inside = all(0 <= x <= picture.width and 0 <= y <= picture.height for x, y in measurement.points)
-    pictorial = picture.kind in (Kind.IMAGE, Kind.PHOTO)
+    pictorial = picture.kind in (Kind.IMAGE, Kind.PHOTO, Kind.SLIDE)
     if picture.consult_id != consult_id or not pictorial or measurement.frame >= picture.frames or not inside:
         raise BadMeasurement("not on its picture")
