@@ -135,9 +135,27 @@ class EventCode(StrEnum):
     # panels
     CASE_REQUESTED = "panel.requested"
     INVITATION_ANSWERED = "panel.answered"
+    REQUEST_DRAFTED = "request.drafted"
+    REQUEST_MATCHED = "request.matched"
+    REQUEST_TRIAGED = "request.triaged"
+    PARTY_ANSWERED = "request.party_answered"
+    PARTY_RELEASED = "request.party_released"
+    PROPOSAL_MADE = "request.proposed"
+    PROPOSAL_ANSWERED = "request.proposal_answered"
+    REQUEST_MOVED = "request.moved"
+    REQUEST_SHIFTED = "request.shifted"
+    REQUEST_REMINDED = "request.reminded"
     OPINION_SIGNED = "opinion.signed"
     REPORT_SIGNED = "opinion.report_signed"
     DECISION_SIGNED = "decision.signed"
+    # parties: the directory and the agreements between institutions
+    PARTY_ENTERED = "party.entered"
+    COOPERATION_DRAFTED = "party.agreement_drafted"
+    COOPERATION_OFFERED = "party.agreement_offered"
+    COOPERATION_SEALED = "party.agreement_sealed"
+    COOPERATION_DECLINED = "party.agreement_declined"
+    COOPERATION_REPLACED = "party.agreement_replaced"
+    COOPERATION_ENDED = "party.agreement_ended"
     # the room of a panel
     PANEL_OPENED = "panel.opened"
     PANEL_ORDERED = "panel.ordered"
@@ -156,6 +174,10 @@ class EventCode(StrEnum):
     IMAGES_REFUSED = "images.refused"
     IMAGES_IDENTITY_CONFIRMED = "images.identity_confirmed"
     IMAGES_OPENED = "view.images"
+    STILL_TAKEN = "images.still_taken"
+    PACS_SEARCHED = "images.pacs_searched"
+    PACS_ALLOWED = "images.pacs_allowed"
+    PACS_FETCHED = "images.pacs_fetched"
     IMAGES_MEASURED = "images.measured"
     # archive
     RECORDING_VIEWED = "view.recording"
@@ -183,6 +205,13 @@ class EventCode(StrEnum):
     CASE_REFUSED = "regulator.refused"
     CASE_CLOSED = "regulator.closed"
     CASE_USED = "regulator.used"
+    # panels in writing
+    PANEL_IN_WRITING = "panel.in_writing"
+    # systems of the house that read by FHIR
+    CLIENT_ENTERED = "client.entered"
+    CLIENT_ENDED = "client.ended"
+    CLIENT_SCOPED = "client.scoped"
+    CLIENT_RENEWED = "client.renewed"
     # keys and the log itself
     KEY_CREATED = "key.created"
     KEY_DESTROYED = "key.destroyed"

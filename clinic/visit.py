@@ -12,10 +12,10 @@ from clinic.access import authorise, consult_of
 from clinic.actor import Actor
 from clinic.admission import Admission, Present, Stage, facts_of, judge
 from clinic.booking import moved
-from clinic.consult import ChatMessage, Consult, ConsultStatus, Seat, SeatState
+from clinic.consult import PANELS, ChatMessage, Consult, ConsultStatus, Seat, SeatState
 from clinic.errors import AdmissionRefused, IllegalMove, NotPermitted, PrescriptionInText, SeatClosed, Unsigned
 from clinic.overlays import rules_for
-from clinic.panels import aside, presiding
+from clinic.panels import aside, presiding, written
 from clinic.panels.report import unsigned_panel
 from clinic.panels.terms import terms_of
 from clinic.people import CLINICIANS, Role
@@ -56,7 +56,7 @@ async def enter(
     """Come to the door: clinicians go in, patient and guests wait, and experts who are late for an open panel (HZ-33).
     Coming back to a seat still held changes nothing.
 
-    Raises AdmissionRefused, SeatClosed. Consent is the caller's other gate (`consent.gate.require`).
+    Raises AdmissionRefused, SeatClosed, InWriting. Consent is the caller's other gate (`consent.gate.require`).
     """
     seat = await tx.seats.get(seat_id)
     consult = await tx.consults.get(seat.consult_id)
@@ -64,6 +64,8 @@ async def enter(
         raise SeatClosed()
     if seat.state in INSIDE and consult.media_open:
         return Entered(consult, seat, None)
+    if consult.kind in PANELS:
+        await written.require_room(tx, consult)
     verdict, judged_by = await _judged(tx, consult, rules, Stage.JOIN, present)
     actor = Actor.seated(seat)
     waits = seat.role not in CLINICIANS or await presiding.late(tx, consult, seat, terms_of(judged_by))
