@@ -10,6 +10,7 @@ import consoleEn from "@/locales/en/console.json";
 import glanceEn from "@/locales/en/glance.json";
 import eventsEn from "@/locales/en/events.json";
 import gatesEn from "@/locales/en/gates.json";
+import imagesEn from "@/locales/en/images.json";
 import policyEn from "@/locales/en/policy.json";
 import papersEn from "@/locales/en/papers.json";
 import sharedEn from "@/locales/en/shared.json";
@@ -23,6 +24,7 @@ import consoleZh from "@/locales/zh/console.json";
 import glanceZh from "@/locales/zh/glance.json";
 import eventsZh from "@/locales/zh/events.json";
 import gatesZh from "@/locales/zh/gates.json";
+import imagesZh from "@/locales/zh/images.json";
 import policyZh from "@/locales/zh/policy.json";
 import papersZh from "@/locales/zh/papers.json";
 import sharedZh from "@/locales/zh/shared.json";
@@ -34,10 +36,10 @@ import { router } from "./router";
 
 startI18n({
   zh: {
-    shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh, gates: gatesZh, uploads: uploadsZh, templates: templatesZh, papers: papersZh, waiting: waitingZh, glance: glanceZh, policy: policyZh, acts: actsZh,
+    shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh, gates: gatesZh, uploads: uploadsZh, templates: templatesZh, papers: papersZh, waiting: waitingZh, glance: glanceZh, policy: policyZh, acts: actsZh, images: imagesZh,
   },
   en: {
-    shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn, gates: gatesEn, uploads: uploadsEn, templates: templatesEn, papers: papersEn, waiting: waitingEn, glance: glanceEn, policy: policyEn, acts: actsEn,
+    shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn, gates: gatesEn, uploads: uploadsEn, templates: templatesEn, papers: papersEn, waiting: waitingEn, glance: glanceEn, policy: policyEn, acts: actsEn, images: imagesEn,
   },
 });
 startReasons();
