@@ -38,6 +38,12 @@ export function useTable(call: Ref<Call | null>, seat: Ref<string | null>, role:
     return made;
   }
 
+  /** What was open stays open: brought to a table where nothing lies yet, or looked at alone when the call is over. */
+  function carry(made: SharedTable, former: View): void {
+    const { view, leader } = made.document;
+    if (former.series && !view.series && !leader && table.value === made) made.move({ kind: "show", series: former.series, at: former.at });
+  }
+
   function use(made: SharedTable, room: boolean): void {
     table.value.close();
     table.value = made;
@@ -51,16 +57,17 @@ export function useTable(call: Ref<Call | null>, seat: Ref<string | null>, role:
   }
 
   function join(live: Call): void {
+    const former = state.value.view;
     const person = { id: seat.value ?? "", presides: PRESIDING.has(role.value) };
     const made = new SharedTable({ ask: live.table, point: live.point }, person);
     use(made, true);
     undo.push(live.onTable((told) => (told.type === "table" ? made.hear(told) : made.hearPointer(told))));
     let link = live.state.link;
-    undo.push(live.subscribe((state) => {
-      if (state.link === "live" && link !== "live") void made.online();
-      link = state.link;
+    undo.push(live.subscribe((now) => {
+      if (now.link === "live" && link !== "live") void made.online();
+      link = now.link;
     }));
-    void made.online();
+    void made.online().then(() => carry(made, former));
   }
 
   function follow(): void {
@@ -69,7 +76,12 @@ export function useTable(call: Ref<Call | null>, seat: Ref<string | null>, role:
     if (inside === together.value && undo.length > 0) return;
     leave();
     if (inside && live) join(live);
-    else use(alone(), false);
+    else {
+      const former = state.value.view;
+      const made = alone();
+      use(made, false);
+      carry(made, former);
+    }
     if (live) undo.push(live.subscribe(() => follow()));
   }
 
