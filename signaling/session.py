@@ -17,6 +17,7 @@ from signaling.ports import Caller
 log = logging.getLogger(__name__)
 
 EVENTS_PER_SECOND = 20
+POINTS_PER_SECOND = 30  # a hand over a picture, beside them: what is too much is dropped and nothing is lost
 INBOX = 32  # messages not yet begun
 OUTBOX = 512  # a page this far behind is hung up; it resumes by replay
 AckId = int | None
@@ -70,6 +71,7 @@ class Session:
         self._gone = gone
         self._time = time
         self._limit = RateLimit(EVENTS_PER_SECOND, time())
+        self._points = RateLimit(POINTS_PER_SECOND, time())
         self._inbox: asyncio.Queue[tuple[object, object, AckId] | None] = asyncio.Queue(INBOX + 1)
         self._outbox: asyncio.Queue[Callable[[], Awaitable[None]] | None] = asyncio.Queue(OUTBOX + 2)
         self._closing = False
@@ -94,7 +96,8 @@ class Session:
         """From the socket; returns at once."""
         if self._closing:
             return
-        if not self._limit.allow(self._time()):
+        limit = self._points if event == "table.point" else self._limit
+        if not limit.allow(self._time()):
             self._acknowledge(ack_id, ack_of(TooFast()), droppable=True)
             return
         if self._inbox.qsize() >= INBOX:

@@ -16,7 +16,7 @@ from signaling.outcomes import Outcomes
 from signaling.ports import Caller, NoCounters
 from signaling.presence import GRACE, LEASE, Presence, Whereabouts
 from signaling.room_log import RoomLog
-from signaling.session import EVENTS_PER_SECOND, INBOX, OUTBOX, RateLimit, Session
+from signaling.session import EVENTS_PER_SECOND, INBOX, OUTBOX, POINTS_PER_SECOND, RateLimit, Session
 from tests.support.clock import START
 
 CALLER = Caller("s" * 32, "c" * 32, "i" * 32, Role.PATIENT, "d" * 32)
@@ -200,6 +200,20 @@ async def test_a_slow_admission_blocks_nobody_and_a_full_inbox_refuses() -> None
     desk.ready.set()
     await desk.settle()
     assert len(desk.handled) == INBOX + 1
+    desk.session.over()
+    await desk.session.finished()
+
+
+async def test_a_hand_over_a_picture_takes_nothing_from_what_is_said() -> None:
+    desk = Desk()
+    for _ in range(100):
+        desk.session.receive("table.point", {}, None)
+    await desk.settle()
+    assert desk.handled == ["table.point"] * POINTS_PER_SECOND
+    for number in range(EVENTS_PER_SECOND):
+        desk.session.receive("said", {}, number)
+    await desk.settle()
+    assert desk.handled[POINTS_PER_SECOND:] == ["said"] * EVENTS_PER_SECOND
     desk.session.over()
     await desk.session.finished()
 
