@@ -84,6 +84,16 @@ class Action(StrEnum):
     READ_CASE = "read_case"
     ADD_IMAGES = "add_images"
     MEASURE_IMAGES = "measure_images"
+    WRITE_REPORT = "write_report"
+    SIGN_REPORT = "sign_report"
+    MARK_REPORT = "mark_report"
+    COUNTERSIGN = "countersign"
+    NAME_STAND_IN = "name_stand_in"
+    REFER = "refer"
+    ANSWER_REFERRAL = "answer_referral"
+    SET_TASK = "set_task"
+    END_TASK = "end_task"
+    TAKE_COPY = "take_copy"
 
 
 class Reach(StrEnum):
@@ -193,6 +203,16 @@ decide_case         -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -   
 read_case           -   -   -   -   -   -   -   -   -   -   -   A   -   -   -   -
 add_images          -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -   -
 measure_images      -   -   -   -   C   C   C   C   -   -   -   -   -   -   -   -
+write_report        -   -   -   -   -   -   Y   Y   -   -   -   -   -   -   -   -
+sign_report         -   -   -   -   -   -   Y   Y   -   -   -   -   -   -   -   -
+mark_report         -   -   -   -   -   -   Y   Y   -   -   -   -   -   -   -   -
+countersign         -   -   -   -   -   -   Y   -   -   -   -   -   -   -   -   -
+name_stand_in       -   -   -   -   -   -   O   -   -   -   -   -   -   -   -   Y
+refer               -   -   -   -   Y   Y   -   -   -   -   -   -   -   -   -   -
+answer_referral     -   -   -   -   Y   -   Y   -   -   -   -   -   -   -   -   Y
+set_task            -   -   -   -   Y   Y   C   C   -   -   -   -   -   -   -   -
+end_task            -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -   -
+take_copy           -   -   -   -   -   -   -   -   -   Y   -   -   -   -   -   -
 """
 # Rows that no door names, each with where they are asked instead; a test holds the table against every route and event.
 ASKED_WITHIN: Mapping[Action, str] = {
@@ -252,6 +272,7 @@ DESK_ACTIONS = frozenset(
         Action.CORRECT_CONSENT,
     }
     | {Action.NOTIFY, Action.TRIAGE, Action.TELL_WAITING, Action.REASSIGN, Action.MARK_ABSENT}
+    | {Action.END_TASK}
 )  # nurses, no seat
 
 

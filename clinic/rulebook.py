@@ -62,8 +62,12 @@ BESIDE: Mapping[str, tuple[str, ...]] = {
         "other_withdraws_stop", "other_withdraws_privacy_interval", "recording_basis_consent",
         "recording_basis_legal_duty",
     ),
+    "HZ-25": ("opinion_hours", "first_reminder_hours", "second_reminder_hours"),
+    "HZ-26": ("experts", "chair"),
+    "HZ-27": ("required",),
+    "HZ-28": ("longest_days",),
 }  # fmt: skip
-CLOSING = ("note", "opinion", "decision")
+CLOSING = ("note", "opinion", "report", "decision")
 MAY = ("diagnose", "prescribe")
 STRICTER = ("more", "less", "fixed")
 

@@ -22,6 +22,16 @@ if TYPE_CHECKING:  # these rows live beside the acts that write them
     from clinic.absence import Absence
     from clinic.advising import TerminationAdvice
     from clinic.notices import Notice
+    from clinic.panels.outcome import (
+        Countersignature,
+        FollowUpTask,
+        JointReport,
+        OpinionDue,
+        OpinionPaper,
+        Referral,
+        ReportMark,
+        SealedCopy,
+    )
     from clinic.places import DoctorBook, Slot, SlotPlace
     from clinic.queueing import WaitingPlace
     from clinic.regulation import RegulatorCase
@@ -61,3 +71,11 @@ class ClinicTransaction(Transaction, Protocol):
     absences: "Repository[Absence]"
     termination_advices: "Repository[TerminationAdvice]"
     regulator_cases: "Repository[RegulatorCase]"
+    joint_reports: "Repository[JointReport]"
+    report_marks: "Repository[ReportMark]"
+    countersignatures: "Repository[Countersignature]"
+    opinions_due: "Repository[OpinionDue]"
+    referrals: "Repository[Referral]"
+    follow_up_tasks: "Repository[FollowUpTask]"
+    opinion_papers: "Repository[OpinionPaper]"
+    sealed_copies: "Repository[SealedCopy]"

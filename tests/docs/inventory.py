@@ -31,6 +31,9 @@ NO_CODES = frozenset(
         "recording.worker",  # the child's module
         "server.lock",
         "images.worker",
+        "copy.json",  # files of a sealed copy
+        "paper.pdf",
+        "opinion.typ",  # the template of its paper
         "visit.family",
         "visit.guest",
         "visit.patient",

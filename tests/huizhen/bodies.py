@@ -89,6 +89,15 @@ _SAMPLES: dict[str, dict[str, Any]] = {
     "DecideCase": {"permit": False, "reason": "与函件不符"},
     "CloseCase": {"reason": "核查结束"},
     "PoliciesBody": {"values": {"late_joiner": "wait"}, "reason": "院务会决定"},
+    "ReportBody": {"conclusion": "c", "advice": "a"},
+    "MarkBody": {"agrees": True},
+    "CountersignBody": {"agrees": True},
+    "StandInBody": {"expert_id": "0" * 32, "stand_in_id": "1" * 32},
+    "ReferBody": {"to_institution_id": "0" * 32, "reason": "造影"},
+    "MoveReferralBody": {"state": "accepted"},
+    "ReferBackBody": {"reason": "治疗结束"},
+    "TaskBody": {"what": "复查肾功能", "due_on": "2026-03-20"},
+    "EndTaskBody": {"done": True},
     "FindingsBody": {"version": 1, "measurements": []},
 }
 

@@ -21,7 +21,7 @@ from huizhen.api.table import ROUTES
 from tests.huizhen.bodies import sample
 from tests.huizhen.shelf import archived
 from tests.huizhen.test_uploads import send
-from tests.huizhen.things import asking, facts, glass, hours, imaged, ledger, notice, signed, uploaded
+from tests.huizhen.things import asking, facts, glass, hours, imaged, ledger, notice, outcome, signed, uploaded
 from tests.huizhen.world import ROLES, Booked, Browser, World
 
 _IN_CONSULT = frozenset({Own.CONSULT, Own.CONSULT_SEAT, Own.EVIDENCE_FILE, Own.CONSENT_RECORD, Own.NOTICE})
@@ -108,6 +108,7 @@ async def _common(world: World, booked: Booked) -> dict[str, str]:
         **await ledger(world),
         **await archived(world),
         **await asking(world, booked.consult.id),
+        **await outcome(world, booked.consult.id),
     }
 
 

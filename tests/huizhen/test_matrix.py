@@ -8,7 +8,7 @@ from clinic.roles import permits
 from huizhen.api.route import Door, Own, Route
 from huizhen.api.table import ROUTES
 from tests.huizhen.test_uploads import send
-from tests.huizhen.things import asking, facts, glass, hours, imaged, ledger, notice, signed, uploaded
+from tests.huizhen.things import asking, facts, glass, hours, imaged, ledger, notice, outcome, signed, uploaded
 from tests.huizhen.world import ROLES, Browser, World, operation
 
 # what a resource check lets through answers as these; 404 would mean "not yours"
@@ -43,6 +43,7 @@ async def _ids(world: World) -> dict[str, str]:
         "invitation": uuid4().hex,
         "file": paper,
         **images,
+        **await outcome(world, booked.consult.id),
         "glass": await glass(world, booked.consult.id),
         **await ledger(world),
         "record": record,

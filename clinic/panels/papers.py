@@ -1,0 +1,30 @@
+"""The rows of one consult's outcome, read together."""
+
+from clinic.consult import Consult
+from clinic.overlays import rules_for
+from clinic.panels import counting
+from clinic.panels.counting import PanelPapers
+from clinic.transaction import ClinicTransaction
+
+
+async def papers_of(tx: ClinicTransaction, consult_id: str) -> PanelPapers:
+    """One journey to the database."""
+    opinions, words = tx.opinions.query(consult_id=consult_id), tx.countersignatures.query(consult_id=consult_id)
+    due, seats = tx.opinions_due.query(consult_id=consult_id), tx.seats.query(consult_id=consult_id)
+    reports, decisions = tx.joint_reports.query(consult_id=consult_id), tx.decision_notes.query(consult_id=consult_id)
+    await tx.fetch(opinions, words, due, seats, reports, decisions)
+    return PanelPapers(
+        tuple(opinions.rows),
+        tuple(words.rows),
+        tuple(due.rows),
+        tuple(seats.rows),
+        reports.last(),
+        decisions.last(),
+    )
+
+
+async def missing_of(tx: ClinicTransaction, consult: Consult, papers: PanelPapers | None = None) -> tuple[str, ...]:
+    """Which of the papers the kind closes with are not signed yet."""
+    rules = rules_for(await tx.institutions.get(consult.institution_id), tx.now)
+    known = papers or await papers_of(tx, consult.id)
+    return counting.missing(known, rules.kinds[consult.kind].closing, rules)
