@@ -168,6 +168,7 @@ async def test_the_application_has_only_the_tables_routes_and_its_edges(world: W
             if path.startswith(("/whip", "/whep", "/socket.io", "/static", "/console")) or path in (
                 "/",
                 "/p",
+                "/v",
                 "/favicon.ico",
             ):
                 continue
