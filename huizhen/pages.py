@@ -19,7 +19,7 @@ def static_folder(settings: Settings) -> Path:
 
 
 class Pages:
-    """Serves `/`, `/p`, `/v`, `/console/*` and `/static/*`. Pages are revalidated; hashed assets are kept for a year."""
+    """Serves `/`, `/p`, `/v`, `/console/*` and `/static/*`. Pages are revalidated, hashed assets kept for a year."""
 
     def __init__(self, settings: Settings) -> None:
         self._folder = static_folder(settings).resolve()

@@ -26,6 +26,7 @@ _SEALED = (
     ("countersignatures", "signature", None),
     ("opinion_papers", "seal", None),
     ("sealed_copies", "seal", None),
+    ("agreement_seals", "seal", "document"),
 )
 _STORED = {"opinion_papers": "paper", "sealed_copies": "copy"}  # one encrypted object per row
 

@@ -22,6 +22,7 @@ class PanelPapers:
     seats: tuple[Seat, ...] = ()
     report: JointReport | None = None
     decision: DecisionNote | None = None
+    in_writing: frozenset[str] = frozenset()  # experts of a panel without a room (HZ-45)
 
     @property
     def standing(self) -> tuple[Opinion, ...]:
@@ -43,8 +44,8 @@ class PanelPapers:
 
     @property
     def owing(self) -> frozenset[str]:
-        """Experts who were in the room and have not signed; a named stand-in in the place of who was too late."""
-        came = {seat.person_id for seat in self.seats if seat.role in EXPERTS and seat.admitted_at and seat.person_id}
+        """Experts who took part and have not signed; a named stand-in in the place of who was too late."""
+        came = {seat.person_id for seat in self.seats if seat.role in EXPERTS and self._came(seat)}
         handed = {row.expert_id: row.stand_in_id for row in self.due if row.handed_at and row.stand_in_id}
         owing = {handed.get(person, person) for person in came if person is not None}
         signed = {row.expert_id for row in self.standing if row.signed_at}
@@ -57,9 +58,12 @@ class PanelPapers:
 
     @property
     def chair(self) -> str | None:
-        """The chair who came; the latest, where the chair was handed over."""
-        chairs = [seat.person_id for seat in self.seats if seat.role is Role.CHAIR and seat.admitted_at]
+        """The chair who took part; the latest, where the chair was handed over."""
+        chairs = [seat.person_id for seat in self.seats if seat.role is Role.CHAIR and self._came(seat)]
         return chairs[-1] if chairs else None
+
+    def _came(self, seat: Seat) -> bool:
+        return seat.person_id is not None and (seat.admitted_at is not None or seat.person_id in self.in_writing)
 
     @property
     def _returned(self) -> frozenset[str]:

@@ -108,13 +108,17 @@ async def _person(tx: ClinicTransaction, staff_id: str) -> dict[str, Any]:
 
 
 async def _afterwards(tx: ClinicTransaction, consult: Consult) -> dict[str, Any]:
-    """Referrals and tasks as they were set before the consult closed."""
+    """Where the quorum was missing; referrals and tasks as they were set before the consult closed."""
     referrals, tasks = (
         await tx.referrals.find(consult_id=consult.id),
         await tx.follow_up_tasks.find(consult_id=consult.id),
     )
     until = consult.closed_at
     return {
+        "lapses": [
+            {"missing": row.missing, "from": row.lost_at, "until": row.regained_at}
+            for row in await tx.quorum_lapses.find(consult_id=consult.id)
+        ],
         "referrals": [
             {
                 "number": row.number,

@@ -16,6 +16,7 @@ from clinic.consult import PANELS, Consult, ConsultStatus, Seat, SeatState
 from clinic.errors import AlreadySigned, StandInUnfit
 from clinic.notes import require_writable
 from clinic.overlays import rules_for
+from clinic.panels import written
 from clinic.panels.outcome import OpinionDue
 from clinic.panels.papers import papers_of
 from clinic.panels.traces import event, require_panel
@@ -94,7 +95,7 @@ async def _chase(tx: ClinicTransaction, consult: Consult, ended_at: datetime, ru
         row = known.get(expert_id)
         if row is None:
             home = (await tx.staff.get(expert_id)).institution_id
-            row = replace(await _owed(tx, consult, expert_id, home), due_at=due_at(ended_at, rules))
+            row = await _owed(tx, consult, expert_id, home)
             await tx.opinions_due.add(row)
             public = {"due": row.due_at.isoformat()}
             await tx.append(event(EventCode.OPINION_OWED, consult, system, expert_id, public))
@@ -118,10 +119,10 @@ def _took_over(expert_id: str, rows: Sequence[OpinionDue]) -> bool:
 async def _owed(tx: ClinicTransaction, consult: Consult, expert_id: str, home: str) -> OpinionDue:
     """The row's beginning; during the call the clock counts from now, until the call's end sets it."""
     rules = rules_for(await tx.institutions.get(consult.institution_id), tx.now)
+    paper = await written.of(tx, consult.id)
+    due = paper.due_at if paper is not None else due_at(consult.ended_at or tx.now, rules)
     row_id = hashlib.sha256(f"opinion-due:{consult.id}:{expert_id}".encode()).hexdigest()[:32]
-    return OpinionDue(
-        row_id, consult.institution_id, consult.id, expert_id, home, due_at(consult.ended_at or tx.now, rules), 0
-    )
+    return OpinionDue(row_id, consult.institution_id, consult.id, expert_id, home, due, 0)
 
 
 async def _hand_over(tx: ClinicTransaction, consult: Consult, row: OpinionDue) -> OpinionDue:

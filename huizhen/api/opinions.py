@@ -23,10 +23,10 @@ from huizhen.api.shapes.consult import ConsultDetail, DecisionBody, OpinionBody
 from huizhen.api.shapes.outcome import (
     CountersignBody,
     CountersignRow,
+    LateStandInBody,
     MarkBody,
     ReportBody,
     SignerView,
-    StandInBody,
 )
 
 
@@ -68,7 +68,7 @@ async def sign_decision(call: Call[Empty]) -> ConsultDetail:
     return await detail_of(call, call.path("consult"))
 
 
-async def name_stand_in(call: Call[StandInBody]) -> Accepted:
+async def name_stand_in(call: Call[LateStandInBody]) -> Accepted:
     body = call.body
     await lateness.name_stand_in(call.tx, call.path("consult"), body.expert_id, body.stand_in_id, call.actor)
     return Accepted()
@@ -208,7 +208,7 @@ ROUTES: Table = (
         path="/api/consults/{consult}/stand-in",
         handler=name_stand_in,
         policy=staff(Action.NAME_STAND_IN, own=Own.PANEL),
-        body=StandInBody,
+        body=LateStandInBody,
         answer=Accepted,
         unit=Unit.WRITE,
         summary="Who gives the opinion should it be late",

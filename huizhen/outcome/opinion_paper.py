@@ -48,6 +48,7 @@ def paper_of(dossier: Mapping[str, Any], address: str, locale: str) -> Paper:
         "facts": sheet.facts(),
         "request": sheet.request(),
         "opinions": [sheet.opinion(row, number) for number, row in enumerate(dossier["opinions"], 1)],
+        "quorum": sheet.quorum(),
         "report": sheet.report(),
         "decision": sheet.decision(),
         "liability": label(say["liabilities"], (dossier["request"] or {}).get("liability", "inviting")),
@@ -156,6 +157,14 @@ class _Sheet:
                 for mark in self._dossier["marks"]
             ],
         }
+
+    def quorum(self) -> str:
+        """That part of the discussion was short of people, where it was (HZ-31)."""
+        lapses = [
+            f"{self._minute(row['from'])} – {self._minute(row['until']) if row['until'] else _BLANK}"
+            for row in self._dossier["lapses"]
+        ]
+        return str(self._say["quorum"].format(when=self._say["comma"].join(lapses))) if lapses else ""
 
     def decision(self) -> dict[str, Any] | None:
         row, say = self._dossier["decision"], self._say

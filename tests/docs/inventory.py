@@ -33,7 +33,10 @@ NO_CODES = frozenset(
         "images.worker",
         "copy.json",  # files of a sealed copy
         "paper.pdf",
+        "panel.copy",  # a class of records
         "opinion.typ",  # the template of its paper
+        "panel.family",
+        "panel.patient",
         "visit.family",
         "visit.guest",
         "visit.patient",

@@ -219,6 +219,18 @@ class TimelineRow(Answer):
     outcome: str
 
 
+class WrittenBody(Body):
+    reason: Reason
+
+
+class WrittenView(Answer):
+    """A panel in writing: asked, its opinions due, begun when the experts had answered."""
+
+    asked_at: Moment
+    due_at: Moment
+    begun_at: Moment | None
+
+
 class ConsultDetail(ConsultRow):
     patient: PatientDetail
     evidence: list[EvidenceView]
@@ -242,6 +254,7 @@ class ConsultDetail(ConsultRow):
     needs_attestation: bool
     termination_advices: list[AdviceView] = Field(default_factory=list)
     hold_requests: list[HoldRequestView] = Field(default_factory=list)  # the caller's own
+    written: WrittenView | None = None
 
 
 class ConsultQuery(Query):

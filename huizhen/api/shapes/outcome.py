@@ -26,7 +26,7 @@ class CountersignBody(Body):
     remark: Text = ""
 
 
-class StandInBody(Body):
+class LateStandInBody(Body):
     expert_id: Id
     stand_in_id: Id
 

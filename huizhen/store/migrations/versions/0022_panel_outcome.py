@@ -6,7 +6,7 @@ from alembic import op
 from huizhen.store.dialects import install_row_guards
 
 revision = "0022"
-down_revision = "0020"
+down_revision = "0026"
 branch_labels = None
 depends_on = None
 
