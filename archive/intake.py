@@ -109,6 +109,7 @@ async def _classes(tx: ArchiveTransaction, consult: Consult) -> list[str]:
         or await tx.evidence_files.find(consult_id=consult.id)
         or await tx.triage_notes.find(consult_id=consult.id)
         or await tx.image_studies.find(consult_id=consult.id)
+        or await tx.pacs_studies.find(consult_id=consult.id)
     ):
         classes.append(EMR)
     texts = (tx.chat_messages, tx.whereabouts, tx.waiting_messages)

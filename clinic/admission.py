@@ -186,7 +186,7 @@ async def _with_panel(tx: ClinicTransaction, facts: AdmissionFacts) -> Admission
     await tx.fetch(*homes)
     return replace(
         facts,
-        case=next(iter(cases.rows), None),
+        case=cases.last(),
         experts=experts,
         expert_institutions=tuple(home.one() for home in homes),
     )

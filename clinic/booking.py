@@ -12,9 +12,10 @@ from clinic.access import authorise
 from clinic.actor import Actor
 from clinic.admission import Admission, Stage, judge, people_facts
 from clinic.calendar import local_date
-from clinic.consult import Consult, ConsultKind, ConsultStatus, FollowUpEvidence, Seat, SeatState
+from clinic.consult import PANELS, Consult, ConsultKind, ConsultStatus, FollowUpEvidence, Seat, SeatState
 from clinic.errors import AdmissionRefused, IllegalMove, InvalidInput
 from clinic.overlays import rules_for
+from clinic.panels import settling
 from clinic.people import GUESTS, Patient, Role, Staff
 from clinic.roles import Action, Place, require
 from clinic.rulebook import RuleSet
@@ -237,6 +238,8 @@ async def cancel(tx: ClinicTransaction, consult_id: str, actor: Actor, outcome_c
         await line.give_up(tx, seat)
     await tx.append(moved(consult, changed, actor))
     await places.release(tx, consult_id, actor)
+    if consult.kind in PANELS:
+        await settling.end_with_consult(tx, changed, actor)
     return changed
 
 

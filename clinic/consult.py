@@ -34,7 +34,9 @@ class ConsultStatus(StrEnum):
 
 
 MOVES: dict[ConsultStatus, frozenset[ConsultStatus]] = {
-    ConsultStatus.SCHEDULED: frozenset({ConsultStatus.WAITING, ConsultStatus.CANCELLED, ConsultStatus.NO_SHOW}),
+    ConsultStatus.SCHEDULED: frozenset(
+        {ConsultStatus.WAITING, ConsultStatus.CANCELLED, ConsultStatus.NO_SHOW, ConsultStatus.CONCLUDING}
+    ),
     ConsultStatus.WAITING: frozenset(
         {ConsultStatus.IN_PROGRESS, ConsultStatus.CANCELLED, ConsultStatus.NO_SHOW, ConsultStatus.TERMINATED_UNSUITABLE}
     ),
@@ -45,6 +47,11 @@ MOVES: dict[ConsultStatus, frozenset[ConsultStatus]] = {
     ConsultStatus.NO_SHOW: frozenset(),
     ConsultStatus.TERMINATED_UNSUITABLE: frozenset(),
 }
+
+
+IN_WRITING = "in_writing"
+# Moves that are made for one reason only: without it they are as illegal as any other (HZ-45).
+ONLY_BY = {(ConsultStatus.SCHEDULED, ConsultStatus.CONCLUDING): IN_WRITING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +72,12 @@ class Consult:
     opened_at: datetime | None = None  # first time in progress
     ended_at: datetime | None = None  # media ended
     closed_at: datetime | None = None
-    outcome_code: str | None = None  # why cancelled / terminated / swept
+    outcome_code: str | None = None  # why cancelled / terminated / swept; "in_writing" for a panel without a call
     last_active_at: datetime | None = None
 
     def move(self, to: ConsultStatus, now: datetime, outcome_code: str | None = None) -> "Consult":
         """The consult in its new state. Raises IllegalMove."""
-        if to not in MOVES[self.status]:
+        if to not in MOVES[self.status] or ONLY_BY.get((self.status, to), outcome_code) != outcome_code:
             raise IllegalMove(f"{self.status}->{to}")
         return replace(
             self,

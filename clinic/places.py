@@ -8,8 +8,10 @@ from enum import StrEnum
 from audit.events import EventCode
 from audit.transaction import AuditEvent
 from clinic.actor import Actor
-from clinic.consult import ConsultKind
+from clinic.consult import ConsultKind, ConsultStatus
 from clinic.transaction import ClinicTransaction
+
+UNDONE = (ConsultStatus.SCHEDULED, ConsultStatus.WAITING, ConsultStatus.IN_PROGRESS)
 
 
 class SlotState(StrEnum):
@@ -83,3 +85,22 @@ async def release(tx: ClinicTransaction, consult_id: str, by: Actor) -> SlotPlac
         )  # fmt: skip
         return freed
     return None
+
+
+async def turn_page(tx: ClinicTransaction, doctor_id: str, institution_id: str) -> None:
+    """Before anything else about the doctor's hours is read; whoever turned it meanwhile makes us StaleRow."""
+    page = tx.doctor_books.query(id=doctor_id)
+    await tx.fetch(page)
+    await turned(tx, page.last(), doctor_id, institution_id)
+
+
+async def turned(tx: ClinicTransaction, page: DoctorBook | None, doctor_id: str, institution_id: str) -> None:
+    """Save the page as it was read."""
+    if page is not None:
+        await tx.doctor_books.save(replace(page, changes=page.changes + 1))
+    else:
+        await tx.doctor_books.add(DoctorBook(doctor_id, institution_id, 1))
+
+
+def overlap(one_from: datetime, one_to: datetime, other_from: datetime, other_to: datetime) -> bool:
+    return one_from < other_to and other_from < one_to

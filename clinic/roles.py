@@ -84,6 +84,22 @@ class Action(StrEnum):
     READ_CASE = "read_case"
     ADD_IMAGES = "add_images"
     MEASURE_IMAGES = "measure_images"
+    MATCH_REQUEST = "match_request"
+    TRIAGE_REQUEST = "triage_request"
+    ANSWER_PROPOSAL = "answer_proposal"
+    SEE_REQUESTS = "see_requests"
+    KEEP_ENTRY = "keep_entry"
+    SEE_DIRECTORY = "see_directory"
+    SEE_AGREEMENTS = "see_agreements"
+    DRAFT_AGREEMENT = "draft_agreement"
+    SEAL_AGREEMENT = "seal_agreement"
+    END_AGREEMENT = "end_agreement"
+    MATCH_EXPERTS = "match_experts"
+    SEE_STATISTICS = "see_statistics"
+    PRESIDE = "preside"
+    TAKE_CHAIR = "take_chair"
+    SIDE_ROOM = "side_room"
+    READ_FHIR = "read_fhir"
 
 
 class Reach(StrEnum):
@@ -193,6 +209,22 @@ decide_case         -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -   
 read_case           -   -   -   -   -   -   -   -   -   -   -   A   -   -   -   -
 add_images          -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -   -
 measure_images      -   -   -   -   C   C   C   C   -   -   -   -   -   -   -   -
+match_request       -   -   -   -   -   -   -   -   -   -   -   -   -   -   -   Y
+triage_request      -   -   -   -   -   -   -   -   -   -   -   -   -   -   -   Y
+answer_proposal     -   -   -   -   -   Y   -   -   -   -   -   -   -   -   -   Y
+see_requests        -   -   -   -   -   Y   Y   Y   -   -   -   -   -   -   -   Y
+keep_entry          -   -   -   -   -   -   -   -   -   -   -   -   -   Y   -   Y
+see_directory       -   -   -   -   Y   Y   Y   Y   Y   -   -   -   -   Y   -   Y
+see_agreements      -   -   -   -   -   Y   -   -   -   -   -   -   -   Y   -   Y
+draft_agreement     -   -   -   -   -   -   -   -   -   -   -   -   -   Y   -   Y
+seal_agreement      -   -   -   -   -   -   -   -   -   -   -   -   -   Y   -   Y
+end_agreement       -   -   -   -   -   -   -   -   -   -   -   -   -   Y   -   Y
+match_experts       -   -   -   -   -   Y   -   -   -   -   -   -   -   -   -   Y
+see_statistics      -   -   -   -   -   -   -   -   -   -   -   -   -   Y   -   Y
+preside             -   -   -   -   -   C   -   C   -   -   -   -   -   -   -   -
+take_chair          -   -   -   -   -   C   C   C   -   -   -   -   -   -   -   -
+side_room           -   -   -   -   -   C   C   C   -   -   -   -   -   -   -   -
+read_fhir           -   -   -   -   CO  O   C   C   C   -   -   A   -   -   O   -
 """
 # Rows that no door names, each with where they are asked instead; a test holds the table against every route and event.
 ASKED_WITHIN: Mapping[Action, str] = {
@@ -229,6 +261,7 @@ READING = frozenset(
         Action.REVIEW_BREAK_GLASS,
         Action.ASK_CASE,
         Action.READ_CASE,
+        Action.READ_FHIR,
     }
 )
 # Two halves of one act: no account holds both, so that proposer and approver are never the same hands.

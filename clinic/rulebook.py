@@ -62,6 +62,18 @@ BESIDE: Mapping[str, tuple[str, ...]] = {
         "other_withdraws_stop", "other_withdraws_privacy_interval", "recording_basis_consent",
         "recording_basis_legal_duty",
     ),
+    "HZ-20": ("routine_hours", "urgent_minutes"),
+    "HZ-21": ("routine_minutes", "urgent_minutes"),
+    "HZ-22": ("before_minutes",),
+    "HZ-23": ("most_institutions", "most_experts"),
+    "HZ-35": ("longest_years", "ending_soon_days"),
+    "HZ-36": ("most_shown",),
+    "HZ-30": ("least_experts", "chair", "inviting_doctor"),
+    "HZ-31": ("grace_seconds",),
+    "HZ-32": ("lost_seconds", "first_in_order", "inviting_doctor"),
+    "HZ-33": ("experts_wait",),
+    "HZ-34": ("allowed", "inviting_doctor"),
+    "HZ-45": ("opinion_hours", "expert_consult", "remote_diagnosis"),
 }  # fmt: skip
 CLOSING = ("note", "opinion", "decision")
 MAY = ("diagnose", "prescribe")

@@ -17,15 +17,14 @@ from clinic.access import authorise
 from clinic.actor import Actor
 from clinic.booking import Booked, NewConsult, NewEvidence
 from clinic.calendar import local_date
-from clinic.consult import Consult, ConsultKind, ConsultStatus
+from clinic.consult import PANELS, Consult, ConsultKind, ConsultStatus
 from clinic.errors import DoctorBusy, IllegalMove, InvalidInput, SlotClosed, SlotFull
 from clinic.overlays import rules_for
+from clinic.panels import settling
 from clinic.people import AccountState, Institution, Staff
-from clinic.places import DoctorBook, Slot, SlotPlace, SlotState, place_id, release
+from clinic.places import UNDONE, Slot, SlotPlace, SlotState, overlap, place_id, release, turn_page, turned
 from clinic.roles import Action, Place, require
 from clinic.transaction import ClinicTransaction
-
-UNDONE = (ConsultStatus.SCHEDULED, ConsultStatus.WAITING, ConsultStatus.IN_PROGRESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +56,9 @@ async def open_slot(tx: ClinicTransaction, new: NewSlot, by: Actor) -> Slot:
     if leading not in doctor.roles or doctor.state is not AccountState.ACTIVE:
         raise InvalidInput("doctor_id", "does not lead this kind of consult")
     slot = _checked(new, doctor, by, tx.now, institution)
-    await _turn_page(tx, doctor.id, doctor.institution_id)
+    await turn_page(tx, doctor.id, doctor.institution_id)
     for other in await tx.slots.find(doctor_id=doctor.id, day=slot.day):
-        if other.state is SlotState.OPEN and _overlap(other.starts_at, other.ends_at, slot.starts_at, slot.ends_at):
+        if other.state is SlotState.OPEN and overlap(other.starts_at, other.ends_at, slot.starts_at, slot.ends_at):
             raise DoctorBusy("slot")
     if await _undone(tx, doctor.id, slot.starts_at, slot.ends_at):
         raise DoctorBusy("consult")
@@ -74,7 +73,7 @@ async def close_slot(tx: ClinicTransaction, slot_id: str, by: Actor) -> Slot:
     require(by, Action.OPEN_SLOTS, Place(slot.institution_id))
     if slot.state is SlotState.CLOSED:
         return slot
-    await _turn_page(tx, slot.doctor_id, slot.institution_id)
+    await turn_page(tx, slot.doctor_id, slot.institution_id)
     slot = replace(slot, state=SlotState.CLOSED)
     await tx.slots.save(slot)
     await tx.append(_event(EventCode.SLOT_CLOSED, slot, by, {}))
@@ -114,7 +113,7 @@ async def book_free(tx: ClinicTransaction, new: NewConsult, by: Actor) -> Booked
     Raises DoctorBusy and what `booking.book` raises.
     """
     doctor = await _doctor(tx, new.doctor_id, by)
-    await _turn_page(tx, doctor.id, doctor.institution_id)
+    await turn_page(tx, doctor.id, doctor.institution_id)
     for other in await _undone(tx, new.doctor_id, new.starts_at, new.ends_at):
         if await tx.slot_places.find(consult_id=other.id):
             raise DoctorBusy("consult")
@@ -145,6 +144,8 @@ async def rebook(tx: ClinicTransaction, consult_id: str, slot_id: str, by: Actor
             EventCode.TIME_CHANGED, consult.institution_id, by.seat_id or by.id, consult_id, slot.id, public=times
         )
     )
+    if consult.kind in PANELS:
+        await settling.shifted(tx, changed, by)
     return changed
 
 
@@ -207,21 +208,6 @@ def _checked(new: NewSlot, doctor: Staff, by: Actor, now: datetime, house: Insti
     )
 
 
-async def _turn_page(tx: ClinicTransaction, doctor_id: str, institution_id: str) -> None:
-    """Before anything else about the doctor's hours is read."""
-    page = tx.doctor_books.query(id=doctor_id)
-    await tx.fetch(page)
-    await _turned(tx, page.last(), doctor_id, institution_id)
-
-
-async def _turned(tx: ClinicTransaction, page: DoctorBook | None, doctor_id: str, institution_id: str) -> None:
-    """Save the page as it was read; whoever turned it meanwhile makes us StaleRow."""
-    if page is not None:
-        await tx.doctor_books.save(replace(page, changes=page.changes + 1))
-    else:
-        await tx.doctor_books.add(DoctorBook(doctor_id, institution_id, 1))
-
-
 async def _free_place(
     tx: ClinicTransaction, slot: Slot, wanted: int | None, moving: str | None = None
 ) -> tuple[int, SlotPlace | None]:
@@ -229,7 +215,7 @@ async def _free_place(
     page, places = tx.doctor_books.query(id=slot.doctor_id), tx.slot_places.query(slot_id=slot.id)
     await tx.fetch(page, places)
     found = await _free(tx, slot, places.rows, wanted, moving)
-    await _turned(tx, page.last(), slot.doctor_id, slot.institution_id)
+    await turned(tx, page.last(), slot.doctor_id, slot.institution_id)
     return found
 
 
@@ -249,7 +235,7 @@ async def _free(
         raise SlotFull()
     busy = await _undone(tx, slot.doctor_id, slot.time_of(coming[0])[0], slot.ends_at, besides=moving)
     for number in coming:
-        if not any(_overlap(each.starts_at, each.ends_at, *slot.time_of(number)) for each in busy):
+        if not any(overlap(each.starts_at, each.ends_at, *slot.time_of(number)) for each in busy):
             return number, known.get(number)
     raise DoctorBusy("consult")
 
@@ -281,10 +267,6 @@ async def _undone(
         for consult in await tx.consults.find(doctor_id=doctor_id, ends_at=After(starts_at))
         if consult.status in UNDONE and consult.starts_at < ends_at and consult.id != besides
     ]
-
-
-def _overlap(one_from: datetime, one_to: datetime, other_from: datetime, other_to: datetime) -> bool:
-    return one_from < other_to and other_from < one_to
 
 
 def _stamp(moment: datetime) -> int:

@@ -1,12 +1,13 @@
 """Consults everybody forgot: found by a pure function, ended by a job."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from clinic.actor import Actor
-from clinic.consult import Consult, ConsultStatus
+from clinic.consult import PANELS, Consult, ConsultStatus
 from clinic.overlays import rules_for
+from clinic.panels import written
 from clinic.rulebook import RuleSet
 from clinic.transaction import ClinicTransaction
 from clinic.visit import end
@@ -22,14 +23,26 @@ class Forgotten:
 
 
 def forgotten(
-    consults: Iterable[Consult], now: datetime, rules: RuleSet, occupied: frozenset[str] = frozenset()
+    consults: Iterable[Consult],
+    now: datetime,
+    rules: RuleSet,
+    occupied: frozenset[str] = frozenset(),
+    due: Mapping[str, datetime] | None = None,
 ) -> list[Forgotten]:
-    """Which consults to end at `now` and how. `occupied` are consults with people in the room: they are left alone."""
+    """Which consults to end at `now` and how. `occupied` are consults with people in the room: they are left alone.
+
+    `due`: of those asked in writing, when the opinions are; nobody is expected at the booked hour (HZ-45).
+    """
+    answers_by = due or {}
     late = timedelta(minutes=rules.value("HZ-01", "late_minutes"))
     idle = timedelta(minutes=rules.value("HZ-01", "idle_minutes"))
     found: list[Forgotten] = []
     for consult in consults:
         if consult.id in occupied:
+            continue
+        if consult.id in answers_by:
+            if now > answers_by[consult.id]:
+                found.append(Forgotten(consult, ConsultStatus.CANCELLED, "swept_unanswered"))
             continue
         if consult.status in NOT_BEGUN and now > consult.ends_at + late:
             came = consult.status is ConsultStatus.WAITING
@@ -52,5 +65,10 @@ async def sweep(tx: ClinicTransaction, institution_id: str, occupied: frozenset[
     system = Actor.system(institution_id)
     return [
         await end(tx, item.consult, item.to, system, item.code)
-        for item in forgotten(candidates, tx.now, rules, occupied)
+        for item in forgotten(candidates, tx.now, rules, occupied, await _asked_in_writing(tx, candidates))
     ]
+
+
+async def _asked_in_writing(tx: ClinicTransaction, consults: Iterable[Consult]) -> dict[str, datetime]:
+    rows = [await written.of(tx, row.id) for row in consults if row.kind in PANELS and row.status in NOT_BEGUN]
+    return {row.id: row.due_at for row in rows if row is not None}

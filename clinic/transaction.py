@@ -15,13 +15,18 @@ from clinic.facts import (
 )
 from clinic.glass import BrokenGlass
 from clinic.panels.records import Case, DecisionNote, Invitation, Opinion
+from clinic.panels.requests import InvitedParty, PanelRequest, Proposal
+from clinic.panels.room_records import PanelFloor, QuorumLapse, SideRoom
+from clinic.parties.records import AgreementSeal, CooperationAgreement, DirectoryEntry
 from clinic.people import Institution, Patient, Staff
 from clinic.upload import EvidenceFile
 
 if TYPE_CHECKING:  # these rows live beside the acts that write them
     from clinic.absence import Absence
     from clinic.advising import TerminationAdvice
+    from clinic.clients import ClientScope, HisClient
     from clinic.notices import Notice
+    from clinic.panels.written import WrittenConsult
     from clinic.places import DoctorBook, Slot, SlotPlace
     from clinic.queueing import WaitingPlace
     from clinic.regulation import RegulatorCase
@@ -42,6 +47,12 @@ class ClinicTransaction(Transaction, Protocol):
     invitations: Repository[Invitation]
     opinions: Repository[Opinion]
     decision_notes: Repository[DecisionNote]
+    panel_requests: Repository[PanelRequest]
+    invited_parties: Repository[InvitedParty]
+    panel_proposals: Repository[Proposal]
+    panel_floors: Repository[PanelFloor]
+    side_rooms: Repository[SideRoom]
+    quorum_lapses: Repository[QuorumLapse]
     practice_filings: Repository[PracticeFiling]
     duty_shifts: Repository[DutyShift]
     guardianships: Repository[Guardianship]
@@ -61,3 +72,9 @@ class ClinicTransaction(Transaction, Protocol):
     absences: "Repository[Absence]"
     termination_advices: "Repository[TerminationAdvice]"
     regulator_cases: "Repository[RegulatorCase]"
+    directory_entries: Repository[DirectoryEntry]
+    cooperation_agreements: Repository[CooperationAgreement]
+    agreement_seals: Repository[AgreementSeal]
+    written_consults: "Repository[WrittenConsult]"
+    his_clients: "Repository[HisClient]"
+    client_scopes: "Repository[ClientScope]"

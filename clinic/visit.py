@@ -12,10 +12,12 @@ from clinic.access import authorise, consult_of
 from clinic.actor import Actor
 from clinic.admission import Admission, Present, Stage, facts_of, judge
 from clinic.booking import moved
-from clinic.consult import ChatMessage, Consult, ConsultStatus, Seat, SeatState
+from clinic.consult import PANELS, ChatMessage, Consult, ConsultStatus, Seat, SeatState
 from clinic.errors import AdmissionRefused, IllegalMove, NotPermitted, PrescriptionInText, SeatClosed, Unsigned
 from clinic.overlays import rules_for
+from clinic.panels import aside, presiding, written
 from clinic.panels.report import unsigned_panel
+from clinic.panels.terms import terms_of
 from clinic.people import CLINICIANS, Role
 from clinic.prescribing import prescribes
 from clinic.roles import Action
@@ -51,9 +53,10 @@ class Entered:
 async def enter(
     tx: ClinicTransaction, seat_id: str, rules: RuleSet | None = None, present: Present | None = None
 ) -> Entered:
-    """Come to the door: clinicians go in, patient and guests wait. Coming back to a seat still held changes nothing.
+    """Come to the door: clinicians go in, patient and guests wait, and experts who are late for an open panel (HZ-33).
+    Coming back to a seat still held changes nothing.
 
-    Raises AdmissionRefused, SeatClosed. Consent is the caller's other gate (`consent.gate.require`).
+    Raises AdmissionRefused, SeatClosed, InWriting. Consent is the caller's other gate (`consent.gate.require`).
     """
     seat = await tx.seats.get(seat_id)
     consult = await tx.consults.get(seat.consult_id)
@@ -61,18 +64,19 @@ async def enter(
         raise SeatClosed()
     if seat.state in INSIDE and consult.media_open:
         return Entered(consult, seat, None)
+    if consult.kind in PANELS:
+        await written.require_room(tx, consult)
     verdict, judged_by = await _judged(tx, consult, rules, Stage.JOIN, present)
     actor = Actor.seated(seat)
-    inside = SeatState.ADMITTED if seat.role in CLINICIANS else SeatState.WAITING
+    waits = seat.role not in CLINICIANS or await presiding.late(tx, consult, seat, terms_of(judged_by))
+    inside = SeatState.WAITING if waits else SeatState.ADMITTED
     seat = seat.move(inside, tx.now)
     if inside is SeatState.WAITING:
         since = await line.arrive(tx, consult, seat, judged_by)
         seat = replace(seat, waiting_since=since or seat.waiting_since)
     await tx.seats.save(seat)
     await tx.append(_passed(consult, seat, actor, verdict))
-    await tx.append(
-        _at_seat(EventCode.ROOM_ADMITTED if seat.role in CLINICIANS else EventCode.ROOM_WAITING, seat, actor)
-    )
+    await tx.append(_at_seat(EventCode.ROOM_WAITING if waits else EventCode.ROOM_ADMITTED, seat, actor))
     if consult.status is ConsultStatus.SCHEDULED:
         consult = await _move(tx, consult, ConsultStatus.WAITING, actor)
     if consult.status is ConsultStatus.WAITING and await _meeting(tx, consult):
@@ -198,6 +202,7 @@ async def end(
 ) -> Consult:
     """Move the consult to a state without media; whoever is inside has left."""
     changed = consult.move(to, tx.now, outcome_code)
+    await aside.close(tx, consult, by)
     for seat in await tx.seats.find(consult_id=consult.id):
         if seat.state in INSIDE:
             await tx.seats.save(seat.move(SeatState.LEFT, tx.now))

@@ -7,6 +7,7 @@ from typing import Any
 
 from clinic.calendar import age_on, local_date
 from clinic.consult import Consult, Seat
+from clinic.panels.finding import named
 from clinic.people import Role
 from consent.choices import wanted_of
 from consent.drafting import is_major
@@ -77,11 +78,11 @@ async def _situations(
         naming_doctor=frozenset(row.purpose for row in older.questions if "{doctor}" in row.question),
     )
     own = seat.role is Role.PATIENT
-    cases = await tx.cases.find(consult_id=consult.id)
+    invited = await named(tx, consult.id)
     now = replace(
         before,
         on=today,
-        institutions=frozenset(case.invited_institution_id for case in cases) if own else before.institutions,
+        institutions=frozenset(invited) if own else before.institutions,
         age=age_on(patient.birth_date, today) if own else None,
         template_major=int(await is_major(tx, older, newest)),
         locale=reads(await tx.language_notes.find(consult_id=consult.id), seat.id) or signed.locale,

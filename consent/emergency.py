@@ -10,6 +10,7 @@ from clinic import checks
 from clinic.access import authorise
 from clinic.actor import Actor
 from clinic.consult import Consult, ConsultStatus, Seat
+from clinic.panels.finding import named
 from clinic.people import Role
 from clinic.roles import Action
 from consent.errors import EmergencyNotOpen, SeatCannotSign
@@ -59,7 +60,7 @@ async def openings(tx: ConsentTransaction, *, by: Actor) -> list[Opening]:
             seat = next((each for each in seats if each.role is Role.PATIENT), None)
             if seat is None or not _open_to(records, seat, care):
                 continue
-            partners = await _partners(tx, consult)
+            partners = await named(tx, consult.id)
             found.append(
                 Opening(
                     consult,
@@ -90,10 +91,6 @@ def permitted_by(rules: Policy, partners: Collection[str]) -> tuple[Purpose, ...
     return tuple(each for each in Purpose if each in care and (partners or each is not Purpose.SHARE_PANEL))
 
 
-async def _partners(tx: ConsentTransaction, consult: Consult) -> tuple[str, ...]:
-    return tuple(case.invited_institution_id for case in await tx.cases.find(consult_id=consult.id))
-
-
 async def approve(
     tx: ConsentTransaction, sealer: Sealer, consult_id: str, found: Emergency, *, by: Actor
 ) -> ConsentRecord:
@@ -115,7 +112,7 @@ async def approve(
     rules = await rules_for(tx, consult.institution_id)
     care = rules.purposes_where("care")
     await _require_open(tx, seats, seat, care, by)
-    partners = await _partners(tx, consult)
+    partners = await named(tx, consult.id)
     permitted = permitted_by(rules, partners)
     said = {"purposes": permitted, "shared_with": partners}
     evidence = said | await _evidence(tx, consult, seat, found, rules, by=by)

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 from clinic.consult import Consult
 from clinic.overlays import rules_for
+from clinic.panels.finding import named
 from clinic.people import Institution
 from consent.choices import settings_of
 from consent.transaction import ConsentTransaction
 
 
 async def partners_of(tx: ConsentTransaction, consult: Consult) -> list[Institution]:
-    """The institutions invited to this consult."""
-    cases = await tx.cases.find(consult_id=consult.id)
-    return [await tx.institutions.get(case.invited_institution_id) for case in cases]
+    """The institutions invited to this consult, or named in the draft of its request."""
+    return [await tx.institutions.get(each) for each in await named(tx, consult.id)]
 
 
 async def values_for(

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from aiohttp import web
 
 from huizhen import logs, whip
-from huizhen.api import dispatch
+from huizhen.api import dispatch, fhir
 from huizhen.api.table import ROUTES
 from huizhen.headers import SecurityHeaders
 from huizhen.pages import Pages
-from huizhen.problems import problem_of
+from huizhen.problems import Problem, problem_of
 from huizhen.wiring import Parts
 
 log = logs.get("http")
@@ -74,7 +74,7 @@ async def boundary(request: web.Request, handler: Handler) -> web.StreamResponse
     except web.HTTPRedirection:
         raise
     except web.HTTPException as error:
-        return problem_of(error).response()
+        return _refused(request, problem_of(error))
     except Exception as error:
         route = request.match_info.route.resource
         problem = problem_of(error)
@@ -87,4 +87,9 @@ async def boundary(request: web.Request, handler: Handler) -> web.StreamResponse
             log.error(  # noqa: TRY400 messages of exceptions stay out of logs
                 "request failed", route=where, code=problem.code, error=type(error).__name__, trace=logs.trace(error)
             )
-        return problem.response()
+        return _refused(request, problem)
+
+
+def _refused(request: web.Request, problem: Problem) -> web.Response:
+    """In the words of the door that was knocked at."""
+    return fhir.refused(problem) if request.path.startswith(f"{fhir.PREFIX}/") else problem.response()

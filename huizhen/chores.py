@@ -5,12 +5,13 @@ from datetime import datetime
 from archive import intake, purge, retention
 from audit.events import EventCode
 from audit.transaction import AuditEvent, Database
+from clinic.panels import settling
 from huizhen import logs
 from huizhen.jobs import Job
 from huizhen.services import Services
 from huizhen.store.tables import StoreTransaction
 from recording.records import RecordingState
-from signaling import seen, upkeep
+from signaling import closing, seen, upkeep
 
 log = logs.get("chores")
 
@@ -19,6 +20,7 @@ _INTAKE_SECONDS = 60.0
 _RECHECK_SECONDS = 10.0  # a licence that ends at midnight is seen before the next patient is let in
 _REMINDER_SECONDS = 30.0
 _OUTBOX_SECONDS = 5.0
+_REQUEST_SECONDS = 15.0  # an urgent request's time to answer is minutes
 
 
 async def institutions(db: Database[StoreTransaction]) -> list[str]:
@@ -79,7 +81,19 @@ def _of_consults(services: Services) -> list[Job]:
         if ended:
             log.info("sessions ended", count=ended)
 
+    async def requests() -> None:
+        moved = await follow_requests(services)
+        if moved:
+            log.info("requests between institutions followed", count=moved)
+
+    async def expire_uploads() -> None:
+        ended = await services.arrivals.expire()
+        if ended:
+            log.info("unfinished uploads removed", count=ended)
+
     return [
+        Job("requests", _REQUEST_SECONDS, requests, at_once=True),
+        Job("uploads", settings.sweep_seconds, expire_uploads),
         Job("sweep", settings.sweep_seconds, sweep, at_once=True),
         Job("recheck", _RECHECK_SECONDS, recheck),
         Job("sessions", settings.sweep_seconds, expire),
@@ -145,3 +159,15 @@ async def finish_purges(services: Services, institution_id: str) -> None:
         waiting = await purge.unfinished(tx, institution_id)
     for disposal_id in waiting:
         await purge.purge(services.db, services.keyring, services.blobs, services.sealer, disposal_id)
+
+
+async def follow_requests(services: Services) -> int:
+    """What the clock does to requests that wait for an answer: reminders, and the end of their time. How many."""
+    async with services.db.read() as tx:
+        due = await settling.due(tx)
+    for request in due:
+        async with services.db.begin() as tx:
+            if await settling.expire(tx, request.id) is None:
+                await settling.remind(tx, request.id)
+        await closing.consult_changed(services.live, request.consult_id)
+    return len(due)

@@ -109,6 +109,7 @@ def demo(  # noqa: PLR0917
 def _run(settings: Settings, *, demo: bool) -> None:
     from huizhen import logs
     from huizhen.demo import Demo, found_demo
+    from huizhen.images.pacs_book import PacsBookInvalid
     from huizhen.server import InUse, sole_use
     from huizhen.server import serve as serve_until_stopped
     from huizhen.store import migrate
@@ -135,6 +136,8 @@ def _run(settings: Settings, *, demo: bool) -> None:
         fail("Another huizhen works on this data directory. Stop it, or choose another with --data.")
     except OSError as error:
         fail(f"Cannot listen on port {settings.port}: {error.strerror or error}. Is it taken? Try --port.")
+    except PacsBookInvalid as error:
+        fail(str(error))
     except Exception as error:
         explain(error)
     console.print("stopped", highlight=False)

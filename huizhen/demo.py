@@ -1,4 +1,4 @@
-"""The demo: people of three institutions, two consults that are open now, one that lies years back.
+"""The demo: people of four institutions, two consults that are open now, one that lies years back.
 
 What happened stays: started again, the demo uses its data directory as it is and books new consults when the old ones
 are over. `demo.json` (readable by its owner only) keeps the password and the links, so that they stay the same.
@@ -18,7 +18,7 @@ from clinic.actor import Actor
 from clinic.consult import Consult, ConsultKind, ConsultStatus, Seat
 from clinic.people import Role
 from consent import templates
-from huizhen import demo_data, demo_past, qr
+from huizhen import demo_data, demo_parties, demo_past, qr
 from huizhen.auth import secret
 from huizhen.auth.limiter import Attempts
 from huizhen.auth.passwords import Passwords
@@ -111,6 +111,7 @@ async def _found(db: SqlDatabase, settings: Settings, memory: Memory) -> None:
                     await filings.file_practice(tx, staff.id, demo_data.filing(person), system)
                 memory.logins[person.login] = staff.id
         memory.institutions[house.key] = institution.id
+    await demo_parties.found_parties(db, memory.institutions, memory.logins)
     for which, new in (
         ("visit", demo_data.visit_patient(memory.institutions["city"])),
         ("panel", demo_data.panel_patient(memory.institutions["county"])),

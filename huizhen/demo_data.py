@@ -52,6 +52,12 @@ class House:
     key: str
     new: NewInstitution
     people: tuple[Person, ...]
+    tier: str = "county"
+    region: str = "990000"
+
+    @property
+    def coordinator(self) -> Person:
+        return next(person for person in self.people if Role.COORDINATOR in person.roles)
 
 
 HOUSES: tuple[House, ...] = (
@@ -75,7 +81,11 @@ HOUSES: tuple[House, ...] = (
             Person("auditor", "冯察微", "Feng Chawei", "审计员", (Role.AUDITOR,)),
             Person("regulator", "卫督明", "Wei Duming", "监管人员", (Role.REGULATOR,)),
             Person("admin", "何管事", "He Guanshi", "系统管理员", (Role.ADMIN,)),
+            Person("coordinator", "江会协", "Jiang Huixie", "会诊协调员", (Role.COORDINATOR,)),
+            Person("expert3", "罗明远", "Luo Mingyuan", "主任医师", (Role.EXPERT, Role.CHAIR), doctor=True),
         ),
+        tier="city",
+        region="990100",
     ),
     House(
         "county",
@@ -93,7 +103,10 @@ HOUSES: tuple[House, ...] = (
             Person("clinic-archivist", "钱存真", "Qian Cunzhen", "档案管理员", (Role.ARCHIVIST,)),
             Person("clinic-approver1", "韩明正", "Han Mingzheng", "病案审批人", (Role.APPROVER,)),
             Person("clinic-approver2", "许慎思", "Xu Shensi", "病案审批人", (Role.APPROVER,)),
+            Person("clinic-coordinator", "孟联诊", "Meng Lianzhen", "会诊协调员", (Role.COORDINATOR,)),
         ),
+        tier="county",
+        region="990123",
     ),
     House(
         "province",
@@ -110,9 +123,32 @@ HOUSES: tuple[House, ...] = (
         (
             Person("expert1", "赵仁心", "Zhao Renxin", "主任医师", (Role.EXPERT, Role.CHAIR), doctor=True),
             Person("expert2", "唐妙春", "Tang Miaochun", "副主任医师", (Role.EXPERT,), doctor=True),
+            Person("province-coordinator", "方会务", "Fang Huiwu", "会诊协调员", (Role.COORDINATOR,)),
         ),
+        tier="province",
+        region="990000",
+    ),
+    House(
+        "university",
+        NewInstitution(
+            name="江原大学附属医院",
+            short_name="江大附院",
+            name_en="Jiangyuan University Hospital",
+            licence_number="PDY00000000000004",
+            licence_valid_to=LICENCE_TO,
+            departments=(CARDIOLOGY, "03", "04.05", "32"),
+            phone="0000-8000004",
+        ),
+        (
+            Person("expert4", "沈知衡", "Shen Zhiheng", "主任医师", (Role.EXPERT, Role.CHAIR), doctor=True),
+            Person("university-coordinator", "白接洽", "Bai Jieqia", "会诊协调员", (Role.COORDINATOR,)),
+        ),
+        tier="province",
+        region="990000",
     ),
 )
+# Who may ask whom: each pair has an agreement with both seals.
+AGREED = (("county", "city"), ("county", "province"), ("county", "university"), ("city", "province"))
 
 
 def visit_patient(institution_id: str) -> NewPatient:

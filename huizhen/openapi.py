@@ -16,6 +16,7 @@ _SECURITY: dict[Door, list[dict[str, list[str]]]] = {
     Door.PUBLIC: [],
     Door.STAFF: [{"staff": []}],
     Door.SEAT: [{"device": []}],
+    Door.RECORDS: [{"staff": []}, {"client": []}],
     Door.SCRAPE: [{"metrics": []}],
 }
 
@@ -45,6 +46,7 @@ def document() -> dict[str, Any]:
             "securitySchemes": {
                 "staff": {"type": "apiKey", "in": "cookie", "name": STAFF_COOKIE},
                 "device": {"type": "apiKey", "in": "cookie", "name": DEVICE_COOKIE},
+                "client": {"type": "http", "scheme": "bearer"},
                 "metrics": {"type": "http", "scheme": "bearer"},
             },
         },

@@ -7,7 +7,7 @@ from importlib.resources import files
 from clinic import reasons as domain
 
 LOCALES = ("zh", "en")
-_PARTS = ("reasons", "uploads", "images")  # files of huizhen.words
+_PARTS = ("reasons", "uploads", "images", "panelroom", "sources")  # files of huizhen.words
 
 
 @lru_cache(maxsize=len(LOCALES))

@@ -7,12 +7,15 @@ from datetime import datetime
 from audit.transaction import Database
 from clinic.safety import Locker
 from consent.transaction import Sealer
+from huizhen.auth.clients import ClientDoor
 from huizhen.auth.limiter import RequestRate
 from huizhen.auth.links import LinkDoor
 from huizhen.auth.staff import StaffDoor
 from huizhen.evidence.office import EvidenceOffice
 from huizhen.evidence_shelf import EvidenceShelf
 from huizhen.health import Health
+from huizhen.images.arrivals import Arrivals
+from huizhen.images.pacs import Archives
 from huizhen.images.shelf import ImageShelf
 from huizhen.metrics import Metrics
 from huizhen.outbox import Outbox
@@ -39,6 +42,7 @@ class Services:
     tokens: TokenBook
     staff_door: StaffDoor
     link_door: LinkDoor
+    client_door: ClientDoor
     rate: RequestRate
     metrics: Metrics
     health: Health
@@ -49,4 +53,6 @@ class Services:
     outbox: Outbox
     speech: SpeechShelf
     images: ImageShelf
+    arrivals: Arrivals
+    archives: Archives
     base_url: Callable[[], str]  # what links begin with

@@ -168,6 +168,17 @@ class Settings(BaseSettings):
     image_limit_mb: int = Field(
         256, ge=1, le=480, description="Largest delivery of images (DICOM, ECG, photos, PDF) to a consult, in MiB."
     )
+    arriving_limit_mb: int = Field(
+        4_096, ge=1, le=1_048_576, description="All unfinished resumable uploads of images together, in MiB."
+    )
+    arriving_hours: float = Field(
+        72.0, gt=0, le=336, description="A resumable upload that is not finished after so long is removed."
+    )
+    pacs_file: Path | None = Field(
+        None,
+        description="TOML file (mode 600) with each institution's own image archive: address and credentials for "
+        "DICOMweb (docs/images.md). Default: images come by upload only.",
+    )
     clamd_socket: Path | None = Field(
         None, description="Unix socket of a ClamAV daemon. With it no uploaded paper is taken unscanned."
     )
@@ -273,6 +284,11 @@ class Settings(BaseSettings):
     @property
     def uploads_path(self) -> Path:
         return self.data_dir / "uploads"
+
+    @property
+    def arriving_path(self) -> Path:
+        """Resumable uploads on their way, encrypted."""
+        return self.data_dir / "arriving"
 
     @property
     def tls_path(self) -> Path:

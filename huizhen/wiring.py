@@ -20,6 +20,7 @@ from consent.gate import ExamViews, GuestRefuses, LateJoiner, OnWithdrawal, Reco
 from consent.house_policies import PolicyBook
 from huizhen import chores, founding, health, logs
 from huizhen.api import render
+from huizhen.auth.clients import ClientDoor
 from huizhen.auth.limiter import Attempts, RequestRate
 from huizhen.auth.links import LinkDoor
 from huizhen.auth.passwords import Passwords
@@ -31,7 +32,11 @@ from huizhen.evidence.press import Press
 from huizhen.evidence_shelf import EvidenceShelf
 from huizhen.headers import source_of
 from huizhen.health import Health
+from huizhen.images.arrivals import Arrivals, Bounds
+from huizhen.images.arriving import installation_key
 from huizhen.images.chamber import ImageChamber
+from huizhen.images.pacs import Archives
+from huizhen.images.pacs_book import read as read_pacs
 from huizhen.images.shelf import ImageShelf
 from huizhen.inspection.chamber import Chamber
 from huizhen.inspection.clamd import scanner
@@ -96,6 +101,7 @@ class Parts:
         await self.services.evidence.sweep(self.database, await chores.institutions(self.database))
         await founding.complete_wording(self.database)
         await self.services.images.sweep(self.database, await chores.institutions(self.database))
+        self.services.arrivals.load()
         await self.edge.start()
         await self.live.start()
         await upkeep.restore(self.live)
@@ -196,6 +202,7 @@ def _assemble(
         tokens=tokens,
         staff_door=StaffDoor(database, Passwords(settings), attempts, settings),
         link_door=links,
+        client_door=ClientDoor(database),
         rate=RequestRate(settings),
         metrics=metrics,
         health=_health(settings, metrics, database, media),
@@ -206,6 +213,8 @@ def _assemble(
         outbox=Outbox(database, OutboxNotifier(), SealedEnvelope.in_folder(settings.keys_path)),
         speech=SpeechShelf(voice_of(settings.speech), blobs, settings.data_dir / "speech"),
         images=images,
+        arrivals=_arrivals(settings, clock),
+        archives=Archives(read_pacs(settings.pacs_file)),
         base_url=address,
     )
     metrics.watch(lambda: figures(live, recorder))
@@ -232,6 +241,16 @@ def _shelves(settings: Settings, database: SqlDatabase, blobs: LocalBlobs) -> tu
     evidence = EvidenceShelf(*place, intake=Intake(settings.upload_limit_mb * _MEBIBYTE), chamber=chamber, scanner=scan)
     intake = Intake(settings.image_limit_mb * _MEBIBYTE, _IMAGES_AT_ONCE)
     return evidence, ImageShelf(*place, intake=intake, chamber=ImageChamber(), papers=chamber, scanner=scan)
+
+
+def _arrivals(settings: Settings, clock: Clock) -> Arrivals:
+    bounds = Bounds(
+        each=settings.image_limit_mb * _MEBIBYTE,
+        total=settings.arriving_limit_mb * _MEBIBYTE,
+        floor=settings.free_space_floor_mb * _MEBIBYTE,
+        age=timedelta(hours=settings.arriving_hours),
+    )
+    return Arrivals(settings.arriving_path, installation_key(settings.keys_path), bounds, clock)
 
 
 def evidence_office(

@@ -53,6 +53,24 @@ class IdentityNotAsked(ImagingError):
     code = "images.identity_not_asked"
 
 
+class Stranger(ImagingError):
+    """The names of the study in the hospital's archive are not this patient's."""
+
+    code = "images.stranger"
+
+
+class NoPacs(ImagingError):
+    """This institution has named no archive of images."""
+
+    code = "images.no_pacs"
+
+
+class PacsUnavailable(ImagingError):
+    """The hospital's archive does not answer, or answers with what is no DICOMweb."""
+
+    code = "images.pacs_unavailable"
+
+
 class BadMeasurement(ImagingError):
     """A measurement that does not lie on its picture or is of no known kind."""
 

@@ -84,6 +84,22 @@ class ImageInstance:
 
 
 @dataclass(frozen=True, slots=True)
+class PacsStudy:
+    """A study of the hospital's archive that may be fetched into this consult: one line of its allow-list."""
+
+    id: str
+    institution_id: str
+    consult_id: str
+    uid: str
+    day: str  # YYYYMMDD, "" unknown
+    modalities: tuple[str, ...]
+    description: str
+    instances: int  # as the archive said
+    allowed_by: str
+    allowed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class SeriesOpening:
     """Who opened a series, so that its frames may be told to them. `viewer`: a seat where they have one."""
 

@@ -1,7 +1,7 @@
 """What the recorder commits: each method is one transaction of rows and the events that vouch for them."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -25,11 +25,13 @@ class Present:
 
     `withdrawn`: seat -> when they withdrew. They are not recorded until a newer signature, whether or not the
     withdrawal itself is committed yet. `barred`: reasons nothing may be written at all, ahead of their own commit.
+    `aside`: seat -> since when they are in the experts' side-room, of which no grant covers anything (HZ-34).
     """
 
     seats: Sequence[str]
     withdrawn: Mapping[str, datetime]
     barred: tuple[str, ...] = ()
+    aside: Mapping[str, datetime] = field(default_factory=dict)
 
 
 class Ledger:
@@ -48,6 +50,7 @@ class Ledger:
                 recording_id, consult.institution_id, consult_id, RecordingState.REQUESTED, key_id, by_seat, tx.now
             )
             await tx.recordings.add(recording)
+            await _leave_out(tx, recording, present)
             await tx.append(_event(EventCode.KEY_CREATED, recording, SYSTEM, {}, subject=key_id))
             await tx.append(_granted(recording, grant))
             await tx.append(_event(EventCode.RECORDING_STARTED, recording, by_seat, {"phase": "requested"}))
@@ -64,6 +67,7 @@ class Ledger:
                 await tx.recordings.save(recording)
                 await tx.append(_event(EventCode.RECORDING_RESUMED, recording, SYSTEM, {"phase": "requested"}))
             await _end_gaps(tx, recording, tx.now, of=grant.recorded)
+            await _leave_out(tx, recording, present)
             await tx.append(_granted(recording, grant))
         return recording, grant
 
@@ -210,7 +214,7 @@ class Ledger:
         here: list[Seat] = [seats[seat] for seat in sorted(set(present.seats))]
         beside = await tx.companions.find(consult_id=consult.id)
         grant = self._gate(consult, recording_id, here, records, now=tx.now, beside=beside)
-        return replace(grant, recorded=grant.recorded - frozenset(refusing))
+        return replace(grant, recorded=grant.recorded - frozenset(refusing) - present.aside.keys())
 
 
 def _signed_since(records: Sequence[ConsentRecord], seat_id: str, moment: datetime) -> bool:
@@ -237,6 +241,16 @@ async def _open_gap(
         return
     gap = Gap(uuid4().hex, recording.institution_id, recording.consult_id, recording.id, seat_id, cause, since, until)
     await tx.gaps.add(gap)
+
+
+async def _leave_out(tx: RecordingTransaction, recording: Recording, present: Present) -> None:
+    """Each person in the side-room is a hole in their own track, with its cause; the caller's event covers the rows."""
+    for gap in await tx.gaps.find(recording_id=recording.id, cause=GapCause.SIDE_ROOM, ended_at=None):
+        if gap.seat_id not in present.aside:  # back, or out of the room altogether
+            await tx.gaps.save(replace(gap, ended_at=max(tx.now, gap.started_at)))
+    for seat_id in sorted(present.aside.keys() & set(present.seats)):
+        since = max(present.aside[seat_id], recording.started_at or recording.requested_at)
+        await _open_gap(tx, recording, GapCause.SIDE_ROOM, since, seat_id=seat_id)
 
 
 async def _end_gaps(

@@ -6,7 +6,7 @@ commit and retry (the tap is shut in the same turn of the event loop; a locked d
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -47,6 +47,7 @@ class LiveRecording:
         pool: RecorderPool,
         announce: Announce,
         bars: Callable[[], tuple[str, ...]] = tuple,
+        aside: Callable[[], Mapping[str, datetime]] = dict,
     ) -> None:
         self.recording = recording
         self._ports = ports
@@ -54,6 +55,7 @@ class LiveRecording:
         self._ledger = ledger
         self._announce = announce
         self._bars = bars
+        self._aside = aside
         self.writing = Writing(plan, policy, pool, self, ports.monotonic)
         self.shelf = Shelf(recording, plan.folder, ledger, ports.blobs)
         self._lock = asyncio.Lock()
@@ -75,7 +77,7 @@ class LiveRecording:
         """The start is committed: open the tap. Raises RecorderUnavailable."""
         async with self._lock:
             await self._apply(grant)
-        if self._bars() or frozenset(self._ports.present(self.recording.consult_id)) != grant.seats:
+        if self._overtaken(grant):
             await self.people_changed()
 
     def await_return(self) -> None:
@@ -91,6 +93,11 @@ class LiveRecording:
         """Not one packet more, in this very turn of the event loop; `people_changed` says why and for how long."""
         self.writing.shut()
         self._granted = frozenset()
+
+    def leave_out(self, seats: Collection[str]) -> None:
+        """Nothing of these people that arrives from now on is written; the others' tracks go on. Synchronous."""
+        for seat_id in seats:
+            self.writing.drop(seat_id)
 
     async def people_changed(self) -> None:
         if frozenset(self._ports.present(self.recording.consult_id)) - self._granted:
@@ -238,13 +245,17 @@ class LiveRecording:
             await self._say("not_started")
             await self.finish("not_started")
 
+    def _overtaken(self, grant: RecordingGrant) -> bool:
+        here = frozenset(self._ports.present(self.recording.consult_id))
+        return bool(self._bars()) or here != grant.seats or bool(grant.recorded & self._aside().keys())
+
     # -- with the lock held
 
     async def _evaluate(self) -> None:
         """Ask the gate again for exactly those present; open, keep or close the tap accordingly. Fails closed."""
         while self._concluding is None and (self.recording.state in (*_WRITABLE, RecordingState.PAUSED)):
             here = tuple(self._ports.present(self.recording.consult_id))
-            present = Present(here, dict(self._withdrawn), self._bars())
+            present = Present(here, dict(self._withdrawn), self._bars(), dict(self._aside()))
             before = self.recording.state
             try:
                 self.recording, grant = await self._ledger.renew(self.recording.id, present)
@@ -258,8 +269,8 @@ class LiveRecording:
                 if set(present.seats) - self._granted:
                     await self._pause(GapCause.PAUSED, "grant_failed")
                 return  # without newcomers the running grant holds until it lapses
-            if self._bars() or frozenset(self._ports.present(self.recording.consult_id)) != grant.seats:
-                continue  # somebody came, went or asked for privacy meanwhile: this grant is not for them
+            if self._overtaken(grant) or self._aside().keys() != present.aside.keys():
+                continue  # somebody came, went, went aside or asked for privacy meanwhile: this grant is not for them
             try:
                 await self._apply(grant)
             except RecorderUnavailable:
@@ -280,8 +291,9 @@ class LiveRecording:
         self.writing.move(room)
         left = min((grant.expires_at - self._ports.clock()).total_seconds(), GRANT_SECONDS)
         now = self._ports.monotonic()
-        # A seat whose withdrawal came in while the grant was being committed stays out.
+        # A seat whose withdrawal came in while the grant was being committed, or that went aside, stays out.
         recorded = grant.recorded - {seat for seat, at in self._withdrawn.items() if at >= grant.issued_at}
+        recorded -= self._aside().keys()
         self.writing.grant(recorded, now + left)
         self._granted = grant.seats
         self._recover_by = None

@@ -1,7 +1,7 @@
 """The recorder as signaling sees it: one per process, at most one recording per consult being written."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -39,6 +39,7 @@ class Recorder:
         self._live: dict[str, LiveRecording] = {}
         self._retired: set[LiveRecording] = set()  # still sealing while a newer recording of the consult runs
         self._bars: dict[str, dict[str, str]] = {}  # consult -> act under way -> reason nothing may be written
+        self._aside: dict[str, dict[str, datetime]] = {}  # consult -> seats in the side-room, since when
         self._starting = asyncio.Lock()
         self._closed = False
         self.on_changed: Callable[[Recording, str | None], Awaitable[None]] = _silent
@@ -71,7 +72,8 @@ class Recorder:
         if self._ports.free_bytes(self._policy.spool) < self._policy.free_floor:
             raise NoSpace()
         recording_id = key_id = uuid4().hex
-        present = Present(tuple(self._ports.present(consult_id)), {}, tuple(self._bars.get(consult_id, {}).values()))
+        bars, aside = tuple(self._bars.get(consult_id, {}).values()), dict(self._aside.get(consult_id, {}))
+        present = Present(tuple(self._ports.present(consult_id)), {}, bars, aside)
         consult = await self._ledger.judge(consult_id, recording_id, present)
         key = await self._ports.keyring.create(consult.institution_id, key_id)
         try:
@@ -105,6 +107,18 @@ class Recorder:
         bars.pop(act, None)
         if not bars:
             self._bars.pop(consult_id, None)
+
+    def set_aside(self, consult_id: str, seats: Mapping[str, datetime]) -> None:
+        """Who is in the side-room now, since when (HZ-34): of who is new there not one packet more from this very line
+        on, committed or not. `people_changed` afterwards notes the hole, or takes up those who came back."""
+        before = self._aside.get(consult_id, {})
+        if seats == before:
+            return
+        self._aside[consult_id] = dict(seats)
+        if not seats:
+            del self._aside[consult_id]
+        if (live := self._live.get(consult_id)) is not None:
+            live.leave_out(seats.keys() - before.keys())
 
     async def withdraw(self, consult_id: str, seat_id: str, effect: Effect) -> None:
         """Writing ends in this very turn of the event loop; then it is committed."""
@@ -183,6 +197,7 @@ class Recorder:
             recording, plan, self._ports,
             policy=self._policy, ledger=self._ledger, pool=self._pool, announce=self._announce,
             bars=lambda: tuple(self._bars.get(recording.consult_id, {}).values()),
+            aside=lambda: self._aside.get(recording.consult_id, {}),
         )  # fmt: skip
         self._live[recording.consult_id] = live
         return live

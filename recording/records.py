@@ -35,6 +35,7 @@ class GapCause(StrEnum):
     PAUSED = "paused"  # somebody unsigned joined
     PRIVACY = "privacy"  # somebody present asked for a privacy pause
     EXAM = "exam"  # an exam view was on
+    SIDE_ROOM = "side_room"  # this person was in the experts' side-room (HZ-34)
     WITHDRAWN = "withdrawn"
     CRASH = "crash"  # server or recorder died
     NETWORK = "network"  # the person's connection was lost

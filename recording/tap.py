@@ -106,7 +106,7 @@ class RecordingTap:
         address = (report.participant_id, report.source)
         self._clocks[address] = report
         stream = self._streams.get(address)
-        if stream is not None and self._door is not Door.SHUT:
+        if stream is not None and self._door is not Door.SHUT and report.participant_id in self._seats:
             self._append(pack_clock(stream.id, report.arrival, report.rtp_timestamp, report.ntp))
 
     def ended(self, participant_id: str, source: Source, reason: str) -> None:

@@ -1,7 +1,8 @@
 """Which simulcast layer of each video one viewer gets. Pure.
 
-First everybody gets their lowest layer in order of priority (screen, then the speaker, then size shown), then layers
-are raised one step at a time in the same order while the estimate holds. Going up needs more headroom than staying.
+First everybody gets their lowest layer in order of priority (screen or spotlight, then the speaker, then size shown),
+then layers are raised one step at a time in the same order while the estimate holds. Going up needs more headroom than
+staying.
 """
 
 from collections.abc import Mapping, Sequence

@@ -69,6 +69,7 @@ class Room:
         self._short: dict[str, Shortage | None] = {}
         self._speaker = SpeakerDetector()
         self._told_speaker: str | None = None
+        self._spotlit: str | None = None
         self._levels_ns: dict[ReceiveStream, int] = {}
         self._speaker_ns = self._quality_ns = 0
 
@@ -87,6 +88,7 @@ class Room:
             present.set_grants(grants)
             return present
         participant = Participant(participant_id, self, grants, self._rng)
+        participant.viewer.spotlit = self._spotlit
         self._participants[participant_id] = participant
         return participant
 
@@ -119,6 +121,15 @@ class Room:
                 if stream.sinks:
                     producer.want_keyframe(stream, new_viewer=True)
             participant.flush_keyframe_requests(self.now_ns)
+
+    def spotlight(self, participant_id: str | None) -> None:
+        """Everybody is shown this person large: their camera comes before all other cameras. None = nobody."""
+        if participant_id == self._spotlit:
+            return
+        self._spotlit = participant_id
+        for participant in self._participants.values():
+            participant.viewer.spotlit = participant_id
+            participant.viewer.dirty = True
 
     # -- recording
 

@@ -25,6 +25,7 @@ _REPORT_NS = 1000 * _MS
 _DWELL_NS = 2 * _S  # between upgrades of one video, unless the page asked for another size
 _AUDIO_BPS = 40_000.0  # set aside per voice, before any video
 _DEFAULT_HEIGHT = {Source.CAMERA: 360, Source.SCREEN: 1080}
+_SPOTLIT_HEIGHT = 720
 _MIN_EXPECTED = 10  # packets before a loss figure means anything (DTX sends few)
 
 
@@ -63,6 +64,7 @@ class Viewer:
         self.connected = False
         self._anticipating = False  # a new path is being agreed and nothing was asked for it yet
         self.speaker: str | None = None
+        self.spotlit: str | None = None  # whom the room shows everybody large
         self.dirty = False
         self.voices = 0
         self.starved = False  # a video that is shown cannot be afforded, not even its lowest layer
@@ -190,11 +192,13 @@ class Viewer:
 
     def _height(self, producer: Producer) -> int:
         if self._demands is None:
-            return _DEFAULT_HEIGHT[producer.source]
+            large = producer.participant_id == self.spotlit and producer.source is Source.CAMERA
+            return _SPOTLIT_HEIGHT if large else _DEFAULT_HEIGHT[producer.source]
         return self._demands.get((producer.participant_id, producer.source), 0)
 
     def _wish(self, key: Key, consumer: Consumer, producer: Producer, height: int, now_ns: int) -> Wish:
-        priority = 2 if producer.source is Source.SCREEN else int(producer.participant_id == self.speaker)
+        who = producer.participant_id
+        priority = 2 * (producer.source is Source.SCREEN or who == self.spotlit) or int(who == self.speaker)
         layers = tuple(layer.offer(now_ns, lowest=i == 0) for i, layer in enumerate(producer.layers))
         return Wish(key, layers, height, priority, consumer.index)
 

@@ -15,7 +15,7 @@ from consent.companions import Declaration
 from consent.errors import RecordingNotPermitted
 from consent.gate import Effect, withdrawal_effect
 from consent.records import Purpose
-from consent.standing import Standing, standing
+from consent.standing import Standing, shared_with, standing
 from signaling import closing, joining, listening, views
 from signaling.live import Live, log
 from signaling.outcomes import Ack
@@ -233,11 +233,22 @@ def cut_off(live: Live, room: LiveRoom, effects: frozenset[Effect], reason: str)
             or (Effect.REMOVE_OBSERVERS in effects and seat.role is Role.OBSERVER)
         )
     ]
-    for seat_id in experts:
+    _put_out(live, room, experts, reason)
+    return experts
+
+
+def _put_out(live: Live, room: LiveRoom, seat_ids: Sequence[str], reason: str) -> None:
+    for seat_id in seat_ids:
         joining.cut(live, room, seat_id, reason)
         room.whisper(seat_id, "removed", reason=reason)
         room.hang_up(seat_id, reason)
-    return experts
+
+
+def _no_longer_named(live: Live, room: LiveRoom) -> list[str]:
+    """People inside whose house the patient's last word on sharing does not name (PIPL art. 23: each one by itself)."""
+    shared = shared_with(room.records, live.clock()) | {room.consult.institution_id}
+    inside = (seat for seat in room.seats.values() if seat.state in visit.INSIDE and seat.role in CLINICIANS)
+    return [seat.id for seat in inside if seat.home_institution_id not in shared]
 
 
 async def consent_changed(live: Live, consult_id: str, seat_id: str) -> None:
@@ -249,6 +260,10 @@ async def consent_changed(live: Live, consult_id: str, seat_id: str) -> None:
         await live.settle(room)
         if seat_id in room.seats:
             room.tell("consent", seat=seat_id, standing=views.plain(views.standing_view(room, seat_id)))
+        gone = _no_longer_named(live, room)
+        _put_out(live, room, gone, "consent_withdrawn")
         await live.people_changed(room)
         listening.judge(live, room)
         live.sync(room)
+    for left in gone:
+        await joining.depart(live, room, left, Actor.system(room.consult.institution_id))

@@ -4,6 +4,7 @@ from typing import Any
 
 from audit.errors import AuditError, DuplicateOperation, MissingRow, StaleRow
 from clinic.errors import AdmissionRefused, ClinicError, InvalidInput, NotPermitted
+from clinic.panels.errors import NoQuorum
 from consent.errors import ConsentError, ConsentMissing, RecordingNotPermitted, TranscriptionNotPermitted
 from imaging.errors import ImagingError
 from recording.errors import RecordingError
@@ -111,7 +112,7 @@ def ack_of(error: BaseException) -> dict[str, Any]:
         unavailable = isinstance(code, str) and code.startswith("store.")
         return {"ok": False, "code": UNAVAILABLE if unavailable else INTERNAL}
     ack: dict[str, Any] = {"ok": False, "code": getattr(error, "code", INTERNAL)}
-    if isinstance(error, (AdmissionRefused, RecordingNotPermitted, TranscriptionNotPermitted)):
+    if isinstance(error, (AdmissionRefused, NoQuorum, RecordingNotPermitted, TranscriptionNotPermitted)):
         ack["reasons"] = list(error.reasons)
     if isinstance(error, (RecordingNotPermitted, TranscriptionNotPermitted)) and error.seats:
         ack["seats"] = list(error.seats)

@@ -6,11 +6,25 @@ from typing import Any, TypeVar
 
 from audit.errors import DuplicateOperation
 from clinic.errors import NotPermitted
+from clinic.people import Role
 from clinic.present import NewPerson
 from clinic.roles import Action, permits
 from consent.records import Purpose
-from signaling import closing, consenting, declaring, imagetable, joining, privacy, spoken, talking, waiting
+from signaling import (
+    aside,
+    closing,
+    consenting,
+    declaring,
+    imagetable,
+    joining,
+    presiding,
+    privacy,
+    spoken,
+    talking,
+    waiting,
+)
 from signaling import messages as m
+from signaling import panel_messages as pm
 from signaling.errors import INTERNAL, NotJoined, ack_of, is_coded
 from signaling.live import Live, log
 from signaling.outcomes import Ack
@@ -121,6 +135,19 @@ HANDLERS: dict[str, Handler] = {
     "table.act": _handler(m.TableAct, Action.SEE_IMAGES, imagetable.act),
     "table.since": _handler(m.TableSince, Action.SEE_IMAGES, imagetable.since),
     "table.point": _handler(m.TablePoint, Action.SEE_IMAGES, imagetable.point),
+    "panel.open": _handler(pm.PanelOpen, Action.PRESIDE, presiding.open_panel),
+    "panel.order": _handler(pm.PanelOrder, Action.PRESIDE, presiding.order),
+    "panel.word": _handler(pm.PanelWord, Action.PRESIDE, presiding.word),
+    "panel.next": _handler(pm.PanelNext, Action.PRESIDE, presiding.following),
+    "panel.spotlight": _handler(pm.PanelSpotlight, Action.PRESIDE, presiding.spotlight),
+    "panel.chair": _handler(pm.PanelChair, Action.PRESIDE, presiding.hand_over),
+    "panel.take": _handler(pm.PanelTake, Action.TAKE_CHAIR, presiding.take),
+    "panel.ask": _handler(pm.PanelAsk, Action.PRESIDE, presiding.ask_to_mute),
+    "side.start": _handler(pm.SideStart, Action.SIDE_ROOM, aside.start),
+    "side.enter": _handler(pm.SideEnter, Action.SIDE_ROOM, aside.enter),
+    "side.leave": _handler(pm.SideLeave, Action.SIDE_ROOM, aside.leave),
+    "side.listen": _handler(pm.SideListen, Action.SIDE_ROOM, aside.listen),
+    "side.end": _handler(pm.SideEnd, Action.SIDE_ROOM, aside.end),
     "stats": _handler(m.Stats, Action.JOIN_MEDIA, talking.stats),
 }
 
@@ -129,13 +156,20 @@ if set(HANDLERS) != set(m.EVENTS):  # neither a message nobody answers nor an an
     raise RuntimeError(f"messages and handlers differ: {sorted(set(HANDLERS) ^ set(m.EVENTS))}")
 
 
+def _role(live: Live, line: Line) -> Role:
+    """The seat's role now: the chair's goes over with the chair, whatever the ticket said."""
+    room = live.rooms.get(line.caller.consult_id)
+    seat = room.seats.get(line.caller.seat_id) if room is not None else None
+    return seat.role if seat is not None else line.caller.role
+
+
 async def handle(live: Live, line: Line, event: object, body: object) -> Ack:
     """One message to its ack. Never raises: a refusal is coded, a defect is logged and says nothing."""
     try:
         name, message = m.parse(event, body)
         live.counters.count("signaling_events", name)
         handler = HANDLERS[name]
-        if not permits(line.caller.role, handler.action):
+        if not permits(_role(live, line), handler.action):
             live.chores.add("denied", lambda: joining.note_denied(live, line, str(handler.action)))
             return _refusal(live, NotPermitted(handler.action.value))
         if isinstance(message, m.Mutation) and not isinstance(message, m.Join):  # a join is told what holds now

@@ -9,6 +9,7 @@ from clinic.access import authorise, consult_of, record_denied, record_refusal
 from clinic.actor import Actor
 from clinic.consult import Consult, Seat, SeatState
 from clinic.errors import AdmissionRefused, NotPermitted, SeatClosed
+from clinic.panels import aside as side_rooms
 from clinic.people import CLINICIANS
 from clinic.roles import Action, permits
 from consent import desk, gate
@@ -247,6 +248,7 @@ async def depart(live: Live, room: LiveRoom, seat_id: str, by: Actor, op: str | 
             if seat_id not in room.presence:  # who came back before the commit has not left
                 await visit.leave(tx, seat_id, by)
                 await present.follow(tx, seat_id, room.consult.id, by)
+                await side_rooms.follow(tx, seat_id, room.consult.id, by)
 
     async with room.lock:
         try:
@@ -298,6 +300,7 @@ async def remove(live: Live, line: Line, seat_id: str, reason: str, op: str) -> 
             await tx.operation(op, own.id)
             await visit.remove(tx, room.consult.id, seat_id, by, reason)
             await present.follow(tx, seat_id, room.consult.id, by)
+            await side_rooms.follow(tx, seat_id, room.consult.id, by)
 
     try:
         committed = await live.commit_restriction("remove", commit)

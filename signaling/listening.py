@@ -7,6 +7,7 @@ from consent import gate
 from consent.errors import TranscriptionNotPermitted
 from rtc.negotiation import Kind, Source
 from rtc.sink import Tap, TapClock, TapPacket
+from signaling import panel_state
 from signaling.live import Live
 from signaling.room import LiveRoom
 
@@ -81,4 +82,5 @@ def _permitted(live: Live, room: LiveRoom) -> frozenset[str]:
     present = [room.seats[seat_id] for seat_id in room.present]
     if room.consult.id in live.withdrawing or room.asked_pauses or room.veils:
         raise TranscriptionNotPermitted(("rec.transcription_person",))
-    return gate.may_transcribe(room.consult, present, room.records, beside=room.companions, now=live.clock())
+    heard = gate.may_transcribe(room.consult, present, room.records, beside=room.companions, now=live.clock())
+    return heard - panel_state.aside(room).keys()

@@ -23,7 +23,7 @@ from consent.gate import RecordingPolicy
 from consent.house_policies import PolicyBook
 from consent.transaction import Sealer
 from recording.records import Recording, RecordingState
-from signaling import views
+from signaling import panel_state, views
 from signaling.chores import Chores
 from signaling.errors import RoomOver, is_coded
 from signaling.media_events import MediaEvents
@@ -150,12 +150,14 @@ class Live:
             room.consult, room.seats = consult, seats
             room.keep(records, self.clock())
             room.companions, room.spoken = companions, spoken
+            await panel_state.read(tx, room)
 
     def sync(self, room: LiveRoom) -> None:
         """Bring the media grants in line; announce every seat whose view changed, pauses, exam view, consult status."""
         from signaling import showing  # it needs this module
 
         showing.apply(self, room)
+        self.recorder.set_aside(room.consult.id, {} if room.ended else panel_state.aside(room))
         for view in views.all_seats(room):
             if room.told.get(view.id) != view:
                 room.told[view.id] = view
@@ -164,6 +166,10 @@ class Live:
         if privacy != (room.told_privacy or views.PrivacyView()):
             room.told_privacy = privacy
             room.tell("privacy", privacy=views.plain(privacy))
+        panel = views.panel_view(room, self.clock())
+        if panel is not None and panel != room.panel.told:
+            room.panel.told = panel
+            room.tell("panel", panel=views.plain(panel))
         if room.told_status != room.consult.status:
             room.told_status = room.consult.status
             room.tell("consult", status=str(room.consult.status))

@@ -10,6 +10,7 @@ from rtc.negotiation import Source
 from rtc.quality import Level, Quality
 from rtc.transport import TransportState
 from rtc.viewer import SlotMapping
+from signaling import panel_state
 from signaling.room import LiveRoom, Person, owner_of
 
 if TYPE_CHECKING:
@@ -45,7 +46,10 @@ class MediaEvents:
 
     def on_speaker(self, room: RoomName, participant_id: str | None) -> None:
         live = self._live.rooms.get(room.id)
-        if live is not None and live.speaker != participant_id:
+        if live is not None and participant_id in (aside := panel_state.aside(live)):
+            for seat_id in sorted(aside.keys() & live.listening):  # who speaks in the side-room is told there only
+                live.whisper(seat_id, "speaker", seat=participant_id)
+        elif live is not None and live.speaker != participant_id:
             live.speaker = participant_id
             live.whisper_all("speaker", seat=participant_id)
 

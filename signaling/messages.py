@@ -4,33 +4,21 @@ Unknown fields, wrong types, over-long strings, control characters and unknown e
 coerced. The TypeScript types are made from these models (`signaling.schema`).
 """
 
-import unicodedata
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError
 
+from signaling import panel_messages
 from signaling.errors import Malformed, UnknownEvent
+from signaling.message import Message, Mutation, OpId, SeatId, plain_text, said_text
 
+__all__ = ["EVENTS", "Message", "Mutation", "parse"]
 VERSION = 1
 MAX_FRAME = 65_536  # bytes of one socket message; an offer may be larger
 MAX_OFFER_FRAME = 196_608
 MAX_SDP = 180_000  # characters; an offer for eight people from Chromium has about 80,000
 
 
-def _plain(text: str) -> str:
-    if any(unicodedata.category(c) == "Cc" and c not in "\n\t\r" for c in text):
-        raise ValueError("control characters")
-    return text
-
-
-def _said(text: str) -> str:
-    if not text.strip():
-        raise ValueError("empty")
-    return _plain(text)
-
-
-OpId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{16,64}$")]
-SeatId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_.]{1,64}$")]
 Mid = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,32}$")]
 SourceName = Literal["mic", "camera", "screen"]
@@ -50,19 +38,9 @@ PurposeName = Literal[
 ]
 RemovalCode = Literal["not_invited", "disturbing", "asked_to_leave", "no_longer_needed", "withdrew_consent"]
 TerminationCode = Literal["condition_changed", "needs_examination", "first_visit", "emergency", "unsuitable_other"]
-Text = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_said)]
-ShortText = Annotated[str, StringConstraints(max_length=200), AfterValidator(_plain)]
-Name = Annotated[str, StringConstraints(max_length=40), AfterValidator(_said)]
-
-
-class Message(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class Mutation(Message):
-    """Changes something: carries the client's operation id, so that a resend changes nothing twice."""
-
-    op: OpId
+Text = Annotated[str, StringConstraints(max_length=2000), AfterValidator(said_text)]
+ShortText = Annotated[str, StringConstraints(max_length=200), AfterValidator(plain_text)]
+Name = Annotated[str, StringConstraints(max_length=40), AfterValidator(said_text)]
 
 
 class ResumePoint(Message):
@@ -96,7 +74,7 @@ class End(Mutation):
 
 class Terminate(Mutation):
     reason_code: TerminationCode
-    advice: Annotated[str, StringConstraints(max_length=2000), AfterValidator(_plain)] = ""
+    advice: Annotated[str, StringConstraints(max_length=2000), AfterValidator(plain_text)] = ""
 
 
 class MediaOffer(Message):
@@ -157,7 +135,7 @@ class ConsentSpoken(Mutation):
 class GuestInvite(Mutation):
     role: Literal["family", "interpreter", "guardian", "observer"]
     display_name: Name
-    relation: Annotated[str, StringConstraints(max_length=40), AfterValidator(_plain)]
+    relation: Annotated[str, StringConstraints(max_length=40), AfterValidator(plain_text)]
 
 
 class PrivacyPause(Mutation):
@@ -299,6 +277,19 @@ EVENTS: dict[str, type[Message]] = {
     "table.act": TableAct,
     "table.since": TableSince,
     "table.point": TablePoint,
+    "panel.open": panel_messages.PanelOpen,
+    "panel.order": panel_messages.PanelOrder,
+    "panel.word": panel_messages.PanelWord,
+    "panel.next": panel_messages.PanelNext,
+    "panel.spotlight": panel_messages.PanelSpotlight,
+    "panel.chair": panel_messages.PanelChair,
+    "panel.take": panel_messages.PanelTake,
+    "panel.ask": panel_messages.PanelAsk,
+    "side.start": panel_messages.SideStart,
+    "side.enter": panel_messages.SideEnter,
+    "side.leave": panel_messages.SideLeave,
+    "side.listen": panel_messages.SideListen,
+    "side.end": panel_messages.SideEnd,
     "stats": Stats,
 }
 

@@ -23,6 +23,7 @@ from recording.records import Recording
 from rtc.negotiation import Source
 from rtc.quality import Level
 from signaling.errors import NotJoined
+from signaling.panel_state import PanelState
 from signaling.ports import Line
 from signaling.presence import Presence
 from signaling.room_log import RoomEvent, RoomLog
@@ -42,6 +43,7 @@ class Person:
     publishing: set[Source] = field(default_factory=set)
     muted: set[Source] = field(default_factory=set)
     hand: bool = False
+    hand_at: datetime | None = None  # when it was raised: hands are taken in this order
     ready: bool = False  # in the waiting room: knocked, and there
     knocked: bool = False
     quality: Level | None = None
@@ -131,6 +133,7 @@ class LiveRoom:
     told_privacy: "PrivacyView | None" = None
     words: "list[WaitingMessage]" = field(default_factory=list)  # what the waiting were told last
     barred: set[str] = field(default_factory=set)  # put out while the commit is being retried; devices for good
+    panel: PanelState = field(default_factory=PanelState)
     images: Table = field(default_factory=Table)
     pointers: Pointers = field(default_factory=Pointers)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -9,7 +9,7 @@ from clinic.people import GUESTS, Role
 from consent import interludes
 from rtc.negotiation import Kind, Source
 from rtc.participant import Grants
-from signaling import views
+from signaling import panel_state, views
 from signaling.live import Live
 from signaling.room import LiveRoom, owner_of
 
@@ -27,7 +27,25 @@ def of_seat(room: LiveRoom, seat_id: str) -> Grants:
 
 
 def hidden_from(room: LiveRoom, participant_id: str) -> frozenset[tuple[str, Source]]:
-    """The pictures this participant (a seat or a device) is not shown now."""
+    """What this participant (a seat or a device) is not sent now: an exam's pictures, and the side-room."""
+    return _bare(room, participant_id) | kept_apart(room, participant_id)
+
+
+def kept_apart(room: LiveRoom, participant_id: str) -> frozenset[tuple[str, Source]]:
+    """HZ-34: nothing of who is aside reaches anybody else, nor any wall display; who is aside does not hear the others
+    unless they wish to."""
+    inside = panel_state.aside(room)
+    if not inside:
+        return frozenset()
+    ours = {*inside, *(each for each, device in room.devices.items() if device.seat_id in inside)}
+    if participant_id not in inside:
+        return frozenset((each, source) for each in ours for source in Source)
+    if participant_id in room.panel.hears:
+        return frozenset()
+    return frozenset((each, Source.MICROPHONE) for each in {*room.in_call, *room.devices} - ours)
+
+
+def _bare(room: LiveRoom, participant_id: str) -> frozenset[tuple[str, Source]]:
     device = participant_id in room.devices or owner_of(participant_id) != participant_id
     if not veiled(room) or not (device or _turned_away(room.seats[participant_id])):
         return frozenset()
@@ -40,6 +58,7 @@ def apply(live: Live, room: LiveRoom) -> None:
     media = live.media_room(room)
     if media is None or room.ended:
         return
+    media.spotlight(room.panel.floor.spotlight if room.panel.floor is not None else None)
     for participant_id, participant in list(media.participants.items()):
         if participant_id in room.in_call:
             wanted = of_seat(room, participant_id)

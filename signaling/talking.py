@@ -72,7 +72,9 @@ async def mute(live: Live, line: Line, message: MediaMute) -> Ack:
 
 async def hand(live: Live, line: Line, message: Hand) -> Ack:
     room, seat_id = await _inside(live, line)
-    room.person(seat_id).hand = message.raised
+    person = room.person(seat_id)
+    if person.hand != message.raised:
+        person.hand, person.hand_at = message.raised, live.clock() if message.raised else None
     live.sync(room)
     return OK
 

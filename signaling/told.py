@@ -12,6 +12,8 @@ from signaling.messages import TableMeasurement
 from signaling.views import (
     ChatView,
     LevelName,
+    MeView,
+    PanelView,
     PrivacyView,
     QueueView,
     RecordingView,
@@ -53,6 +55,13 @@ class ConsentTold(Sequenced):
 class PrivacyTold(Sequenced):
     type: Literal["privacy"]
     privacy: PrivacyView
+
+
+class PanelTold(Sequenced):
+    """The room of a panel, whole: chair, order, hands, side-room, quorum."""
+
+    type: Literal["panel"]
+    panel: PanelView
 
 
 class ChatTold(Sequenced):
@@ -122,8 +131,15 @@ class VideoLimitedTold(View):
 
 class AskedTold(View):
     type: Literal["asked"]
-    what: Literal["privacy_resume"]
+    what: Literal["privacy_resume", "mute"]
     by: str
+
+
+class MeTold(View):
+    """What I may do has changed: the chair came to me, or went."""
+
+    type: Literal["me"]
+    me: MeView
 
 
 class WordsTold(WordsView):
@@ -184,7 +200,7 @@ class PointerTold(View):
 
 
 RoomTold = Annotated[
-    SeatTold | ConsultTold | RecordingTold | ConsentTold | PrivacyTold | ChatTold | EndedTold,
+    SeatTold | ConsultTold | RecordingTold | ConsentTold | PrivacyTold | PanelTold | ChatTold | EndedTold,
     Field(discriminator="type"),
 ]
 DirectTold = Annotated[
@@ -198,6 +214,7 @@ DirectTold = Annotated[
     | RemovedTold
     | VideoLimitedTold
     | AskedTold
+    | MeTold
     | WordsTold
     | NoticeTold
     | AdmissionTold

@@ -9,7 +9,7 @@ from clinic.actor import Actor
 from clinic.consult import Consult, ConsultStatus, SeatState
 from clinic.overlays import rules_for
 from clinic.people import Role
-from signaling import closing, expiring, joining, waiting
+from signaling import closing, expiring, joining, quorum_watch, waiting
 from signaling.live import Live
 
 
@@ -34,6 +34,7 @@ async def tick(live: Live, now: datetime) -> None:
             attendance_now = room.presence.get(seat_id)
             if attendance_now is not None and attendance_now.line_id is None:
                 await joining.depart(live, room, seat_id, Actor.system(room.consult.institution_id))
+    await quorum_watch.sweep(live, now)
 
 
 async def signed_out(live: Live, staff_id: str, *, disabled: bool) -> None:

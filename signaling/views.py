@@ -1,9 +1,9 @@
 """What pages are told: typed views of a LiveRoom. `plain` makes the JSON; fields at their default are left out."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, Field
 
 from clinic.consult import ChatMessage, Consult, SeatState
 from clinic.people import Role
@@ -16,8 +16,12 @@ from consent.records import Purpose
 from consent.standing import Standing, required_purposes, standing
 from recording.records import RecordingState
 from rtc.negotiation import Source
+from signaling import panel_state
+from signaling.panel_views import PanelView, QuorumView, SideView, panel_view
 from signaling.room import LiveRoom
+from signaling.view import View, plain
 
+__all__ = ["PanelView", "QuorumView", "SideView", "View", "panel_view", "plain"]
 LIVE_ACTIONS = (
     Action.CHAT,
     Action.SHARE_SCREEN,
@@ -39,14 +43,13 @@ LIVE_ACTIONS = (
     Action.DECLARE_PERSON,
     Action.ATTEST_ROOM,
     Action.WITNESS_CONSENT,
+    Action.PRESIDE,
+    Action.TAKE_CHAIR,
+    Action.SIDE_ROOM,
 )
 SourceName = Literal["mic", "camera", "screen"]
 StandingName = Literal["permitted", "refused", "withdrawn", "undecided"]
 LevelName = Literal["good", "fair", "poor", "lost"]
-
-
-class View(BaseModel):
-    model_config = ConfigDict(frozen=True)
 
 
 class StandingView(View):
@@ -90,6 +93,7 @@ class SeatView(View):
     ready: bool = False
     declared_by: str | None = None
     kind: str | None = None
+    held: list[str] = Field(default=[], description="consents without which this person cannot be let in yet")
 
 
 class PauseView(View):
@@ -105,7 +109,7 @@ class ExamView(View):
 
 
 class PrivacyView(View):
-    pauses: list[PauseView] = []
+    pauses: list[PauseView] = Field(default_factory=list)
     exam: ExamView | None = None
     exam_declined: bool = False
     ready: bool = False
@@ -174,11 +178,7 @@ class SnapshotView(View):
     refused: list[str] = Field(default=[], description="what speaks against the consult while this person waits")
     privacy: PrivacyView | None = None
     words: list[WordsView] = Field(default_factory=list)
-
-
-def plain(view: View) -> dict[str, Any]:
-    """JSON values; optional fields that are not set are left out, nullable ones stay."""
-    return view.model_dump(mode="json", exclude_defaults=True)
+    panel: PanelView | None = None
 
 
 def publishable(room: LiveRoom, seat_id: str) -> frozenset[Source]:
@@ -227,14 +227,27 @@ def seat_view(room: LiveRoom, seat_id: str) -> SeatView:
         muted=_names(person.muted),
         hand=person.hand,
         consent=standing_view(room, seat_id),
-        recorded=active and permitted and seat_id in room.in_call,
+        recorded=active and permitted and seat_id in room.in_call and seat_id not in panel_state.aside(room),
         helper=helper_view(helping(room.companions, seat_id)),
         quality=person.quality.value if person.quality is not None else None,
         waiting_since=seat.waiting_since if seat.state is SeatState.WAITING else None,
         declared_by=seat.created_by if declared else None,
         kind=seat.relation if declared else None,
         ready=person.ready and seat.state is SeatState.WAITING,
+        held=_held(room, seat_id),
     )
+
+
+def _held(room: LiveRoom, seat_id: str) -> list[str]:
+    """What the door says of somebody who is not in yet: an observer the patient did not allow, a house not named."""
+    seat = room.seats[seat_id]
+    if seat.state not in (SeatState.EXPECTED, SeatState.WAITING, SeatState.LEFT):
+        return []
+    try:
+        gate.require(room.records, room.consult, seat, room.basis, now=room.reckoned_at)
+    except ConsentMissing as refusal:
+        return [str(purpose) for purpose in refusal.purposes]
+    return []
 
 
 def helper_view(row: Companion | None) -> HelperView | None:
@@ -353,6 +366,7 @@ def snapshot(room: LiveRoom, seat_id: str, now: datetime) -> SnapshotView:
         queue=None if admitted else room.person(seat_id).queue,
         refused=list(room.refused),
         privacy=privacy_view(room) if admitted else None,
+        panel=panel_view(room, now) if admitted else None,
         words=[] if admitted else [words_view(message) for message in room.words],
     )
 

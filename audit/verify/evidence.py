@@ -21,6 +21,7 @@ _SEALED = (
     ("visit_notes", "signature", None),
     ("opinions", "signature", None),
     ("decision_notes", "signature", None),
+    ("agreement_seals", "seal", "document"),
 )
 
 

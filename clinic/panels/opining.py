@@ -12,6 +12,7 @@ from clinic.consult import Consult
 from clinic.documents import Sealer, canonical, digest, sealed
 from clinic.errors import AlreadySigned
 from clinic.notes import require_writable
+from clinic.panels import written
 from clinic.panels.records import Opinion
 from clinic.panels.traces import event
 from clinic.people import Role
@@ -76,8 +77,10 @@ def opinion_document(opinion: Opinion) -> dict[str, object]:
 
 
 async def unsigned_opinions(tx: ClinicTransaction, consult: Consult) -> tuple[str, ...]:
-    """Every expert who was in the room signs, and at least one does."""
+    """Every expert who was in the room signs (who took part, in writing), and at least one does."""
     signed = {row.expert_id for row in await tx.opinions.find(consult_id=consult.id) if row.signed_at}
     seats = await tx.seats.find(consult_id=consult.id)
     came = {seat.person_id for seat in seats if seat.role in (Role.EXPERT, Role.CHAIR) and seat.admitted_at}
+    if await written.of(tx, consult.id) is not None:
+        came |= await written.taking_part(tx, consult)
     return () if signed and came <= signed else ("opinion",)

@@ -9,6 +9,7 @@ class InvitationState(StrEnum):
     SENT = "sent"
     ACCEPTED = "accepted"
     REFUSED = "refused"
+    RELEASED = "released"  # not needed any more: others were quicker, a stand-in comes, or the request ended
 
 
 class Adoption(StrEnum):

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from clinic.actor import Actor
 from clinic.people import Staff
+from huizhen.auth.clients import ClientCaller
 from huizhen.auth.errors import SessionRequired
 from huizhen.auth.links import SeatCaller
 from huizhen.auth.staff import StaffCaller
@@ -17,6 +18,7 @@ from huizhen.services import Services
 from huizhen.store.tables import StoreTransaction
 
 B = TypeVar("B", bound=BaseModel)
+Caller = StaffCaller | SeatCaller | ClientCaller
 
 STAFF_COOKIE = "hz_staff"
 DEVICE_COOKIE = "hz_device"
@@ -38,7 +40,7 @@ class Call(Generic[B]):
     body: B
     query: Any
     source: str
-    caller: StaffCaller | SeatCaller | None = None
+    caller: Caller | None = None
     transaction: StoreTransaction | None = None
     cookies: list[Cookie] = field(default_factory=list)
     owned: bool = False  # the ownership check passed
@@ -69,6 +71,8 @@ class Call(Generic[B]):
     def actor(self) -> Actor:
         if isinstance(self.caller, StaffCaller):
             return Actor.staff(self.caller.staff)
+        if isinstance(self.caller, ClientCaller):
+            return self.caller.actor
         return Actor.seated(self.seat.seat)
 
     @property

@@ -73,7 +73,8 @@ async def today(call: Call[NoBody]) -> Today:
 
 
 def _of_today(consult: Consult, day: date, time_zone: str) -> bool:
-    unfinished = consult.opened_at is not None and not consult.over
+    begun = consult.opened_at is not None or consult.ended_at is not None  # the latter alone: in writing
+    unfinished = begun and not consult.over
     return unfinished or local_date(consult.starts_at, time_zone) <= day <= local_date(consult.ends_at, time_zone)
 
 

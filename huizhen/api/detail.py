@@ -12,6 +12,7 @@ from clinic.actor import Actor
 from clinic.consult import PANELS, Consult, ConsultStatus, Seat, SeatState
 from clinic.errors import NotPermitted
 from clinic.overlays import rules_for
+from clinic.panels import written
 from clinic.panels.records import Invitation, Opinion
 from clinic.people import CLINICIANS, Role, Staff
 from clinic.roles import Action
@@ -37,6 +38,7 @@ from huizhen.api.shapes.consult import (
     ReasonView,
     RecordingBrief,
     TimelineRow,
+    WrittenView,
 )
 from huizhen.api.shapes.gates import AttestationView
 from huizhen.store.tables import StoreTransaction
@@ -165,8 +167,14 @@ async def consult_detail(
         needs_attestation="CN-07" in kind.gates,
         termination_advices=[] if foreign else await asking_views.advices(tx, consult, seats),
         hold_requests=await asking_views.own_requests(tx, consult, reader.actor),
+        written=await _written(tx, consult),
     )
     return detail if chart is None else detail.model_copy(update=await _chart_fields(tx, chart, row))
+
+
+async def _written(tx: StoreTransaction, consult: Consult) -> WrittenView | None:
+    row = await written.of(tx, consult.id) if consult.kind in PANELS else None
+    return WrittenView(asked_at=row.asked_at, due_at=row.due_at, begun_at=row.begun_at) if row is not None else None
 
 
 def _without_names(row: ConsultRow, seats: Sequence[Seat]) -> tuple[ConsultRow, list[Seat]]:

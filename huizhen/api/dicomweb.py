@@ -10,8 +10,8 @@ from aiohttp import web
 
 from audit.errors import MissingRow
 from clinic.roles import Action
+from huizhen.api.bringing import base_of
 from huizhen.api.call import Call
-from huizhen.api.images import base_of
 from huizhen.api.route import Own, Route, Table, Unit, staff
 from huizhen.api.shapes.base import NoBody, Stream
 from huizhen.api.shapes.images import PageQuery

@@ -19,14 +19,13 @@ from clinic.actor import Actor
 from clinic.errors import AdmissionRefused, CaseOver, NoCase, NotPermitted
 from consent.errors import ConsentMissing
 from huizhen import logs
-from huizhen.api.call import DEVICE_COOKIE, STAFF_COOKIE, Call
+from huizhen.api.call import DEVICE_COOKIE, STAFF_COOKIE, Call, Caller
 from huizhen.api.own import CHECKS
 from huizhen.api.route import Door, Route, Table, Unit
 from huizhen.api.shapes.base import NoBody
 from huizhen.auth import secret
 from huizhen.auth.errors import AuthError, CsrfInvalid, StepUpRequired, TooManyAttempts
 from huizhen.auth.links import SeatCaller
-from huizhen.auth.staff import StaffCaller
 from huizhen.headers import own_origin, source_of
 from huizhen.problems import CODED, RequestError, problem_of
 from huizhen.services import Services
@@ -56,9 +55,11 @@ def _handler(services: Services, route: Route[Any]) -> Handler:
                 response = await _answer(services, route, request)
             status = response.status
         except (*CODED, RequestError, TimeoutError) as error:
-            response = problem_of(error).response()
+            response = route.refusal(problem_of(error))
             status = response.status
             services.metrics.refused(problem_of(error).code)
+            if request.method == "HEAD":
+                response.headers["X-Problem"] = problem_of(error).code  # there is no body to say it
             if route.raw:
                 response.force_close()  # what is left of the body is not waited for
         finally:
@@ -98,11 +99,15 @@ async def _answer(services: Services, route: Route[Any], request: web.Request) -
     return _respond(services, call, answer)
 
 
-async def _caller(services: Services, route: Route[Any], request: web.Request) -> StaffCaller | SeatCaller | None:
+async def _caller(services: Services, route: Route[Any], request: web.Request) -> Caller | None:
     if route.policy.door is Door.STAFF:
         return await services.staff_door.caller(request.cookies.get(STAFF_COOKIE))
     if route.policy.door is Door.SEAT:
         return await services.link_door.caller(request.cookies.get(DEVICE_COOKIE))
+    if route.policy.door is Door.RECORDS:
+        if "Authorization" in request.headers:
+            return await services.client_door.caller(request.headers["Authorization"])
+        return await services.staff_door.caller(request.cookies.get(STAFF_COOKIE))
     if route.policy.door is Door.SCRAPE:
         _may_scrape(services, request)
     return None
@@ -123,7 +128,7 @@ class ScrapeRefused(AuthError):
     code = "token.invalid"
 
 
-def _same_site(services: Services, request: web.Request, caller: StaffCaller | SeatCaller | None) -> None:
+def _same_site(services: Services, request: web.Request, caller: Caller | None) -> None:
     if not own_origin(request, services.settings):
         raise CsrfInvalid("origin")
     if caller is not None and not secret.same(request.headers.get("X-CSRF", ""), caller.csrf):

@@ -1,11 +1,13 @@
 """The image table of a consult: what there is, bringing files in, whose they are, and the measurements."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from aiohttp import web
 
 from clinic.roles import Action
-from huizhen.api import detail
+from huizhen.api import bringing, detail
+from huizhen.api.bringing import base_of
 from huizhen.api.call import Call
 from huizhen.api.route import Own, Route, Table, Unit, staff
 from huizhen.api.shapes.base import Empty, NoBody, Stream
@@ -17,14 +19,10 @@ from huizhen.api.shapes.images import (
     StudyIdentity,
     StudyView,
 )
-from huizhen.images import dicomjson, receiving
-from huizhen.images.rows import Case
-from huizhen.images.shelf import Taken
-from huizhen.inspection.errors import UploadBusy, UploadError
+from huizhen.images import receiving
+from huizhen.images.chamber import Part
 from imaging import keeping, looking, measuring, uids
-from imaging.access import TAKING, may_add
-from imaging.errors import ImagingError
-from imaging.keeping import Arrived
+from imaging.access import TAKING
 from imaging.looking import Listed
 from imaging.records import ImageFindings, ImageSeries
 
@@ -40,47 +38,18 @@ MEDIA_TYPES = (
 )
 
 
-def base_of(consult_id: str) -> str:
-    return f"/api/consults/{consult_id}/dicomweb"
-
-
 async def store(call: Call[Empty]) -> web.StreamResponse:
     """Judged before the first byte and once more with the rows; what is refused leaves its code on the trail only."""
-    consult_id, actor, services = call.path("consult"), call.actor, call.services
-    async with services.db.read() as tx:
-        viewer = await may_add(tx, actor, consult_id)
-        case = Case(viewer.consult, await tx.patients.get(viewer.consult.patient_id))
+    consult_id, intake = call.path("consult"), call.services.images.intake
+    await bringing.admitted(call, consult_id)
 
-    async def commit(files: Sequence[Arrived]) -> Sequence[Arrived]:
-        async with services.db.begin() as tx:
-            await tx.operation(call.op, actor.id)
-            return await keeping.keep(tx, actor, consult_id, files)
+    @asynccontextmanager
+    async def arrived() -> AsyncIterator[Sequence[Part]]:
+        delivery = await receiving.receive(call.request, intake.limit)
+        with delivery.file:
+            yield delivery.parts
 
-    try:
-        with services.images.intake.place(actor.id):
-            delivery = await receiving.receive(call.request, services.images.intake.limit)
-            with delivery.file:
-                taken = await services.images.take(case, delivery.parts, commit)
-    except UploadBusy:
-        raise
-    except (UploadError, ImagingError) as error:
-        await _refused(call, consult_id, [error.code])
-        raise
-    if taken.refused:
-        await _refused(call, consult_id, [code for _, code in taken.refused])
-    return _told(taken, base_of(consult_id))
-
-
-async def _refused(call: Call[Empty], consult_id: str, codes: Sequence[str]) -> None:
-    async with call.services.db.begin() as tx:
-        await keeping.refused(tx, call.actor, consult_id, codes)
-
-
-def _told(taken: Taken, base: str) -> web.Response:
-    there = [row.instance for row in (*taken.added, *taken.known)]
-    answer = dicomjson.stored(there, taken.refused, base)
-    status = 200 if not taken.refused else 202 if there else 409
-    return web.Response(status=status, body=dicomjson.dumps(answer), headers={"Content-Type": dicomjson.MEDIA_TYPE})
+    return bringing.told(await bringing.bring(call, consult_id, arrived()), consult_id)
 
 
 async def listed(call: Call[NoBody]) -> Images:

@@ -28,9 +28,9 @@ async def visible_consult(call: Call[Any], tx: StoreTransaction, consult_id: str
 
 
 async def still_invited(tx: StoreTransaction, consult_id: str, expert_id: str) -> bool:
-    """Asked and not refused: who said no has no further business with the patient's data."""
+    """Asked and not refused or released: who does not come has no further business with the patient's data."""
     asked = await tx.invitations.find(consult_id=consult_id, expert_id=expert_id)
-    return any(invitation.state is not InvitationState.REFUSED for invitation in asked)
+    return any(invitation.state in (InvitationState.SENT, InvitationState.ACCEPTED) for invitation in asked)
 
 
 async def _consult(call: Call[Any], tx: StoreTransaction) -> None:
@@ -61,6 +61,26 @@ async def _evidence_file(call: Call[Any], tx: StoreTransaction) -> None:
 async def _seat_file(call: Call[Any], tx: StoreTransaction) -> None:
     if (await tx.evidence_files.get(call.path("file"))).consult_id != call.seat.seat.consult_id:
         raise MissingRow("evidence_files")
+
+
+async def _request(call: Call[Any], tx: StoreTransaction) -> None:
+    request = await tx.panel_requests.get(call.path("panel"))
+    home = call.me.institution_id
+    parties = await tx.invited_parties.find(request_id=request.id, invited_institution_id=home)
+    if request.institution_id != home and not any(row.case_id is not None for row in parties):
+        raise MissingRow("panel_requests")
+
+
+async def _proposal(call: Call[Any], tx: StoreTransaction) -> None:
+    consult = await visible_consult(call, tx, call.path("consult"))
+    if (await tx.panel_proposals.get(call.path("proposal"))).consult_id != consult.id:
+        raise MissingRow("panel_proposals")
+
+
+async def _cooperation(call: Call[Any], tx: StoreTransaction) -> None:
+    row = await tx.cooperation_agreements.get(call.path("cooperation"))
+    if not row.shown_to(call.me.institution_id):
+        raise MissingRow("cooperation_agreements")
 
 
 def _of_house(table: str, parameter: str) -> Check:
@@ -110,4 +130,9 @@ CHECKS: Mapping[Own, Check] = {
     Own.CONSENT_RECORD: _of_house("consent_records", "record"),
     Own.SLOT: _of_house("slots", "slot"),
     Own.NOTICE: _of_house("notices", "notice"),
+    Own.REQUEST: _request,
+    Own.PROPOSAL: _proposal,
+    Own.COOPERATION: _cooperation,
+    Own.HIS_CLIENT: _of_house("his_clients", "client"),
+    Own.FHIR: _nothing,  # huizhen.api.fhir asks for each resource
 }

@@ -1,10 +1,12 @@
 """Expert consults: the case, the invitations, opinions and the decision."""
 
-from clinic.panels import answering, deciding, opining, requesting
+from clinic.panels import answering, deciding, opining, requesting, sending
 from clinic.roles import Action
+from consent import written
 from huizhen.api.call import Call
 from huizhen.api.consults import changed, detail_of
 from huizhen.api.detail import invitation_row
+from huizhen.api.request_views import supplied
 from huizhen.api.route import Own, Route, Table, Unit, staff
 from huizhen.api.shapes.base import Empty, Items, NoBody
 from huizhen.api.shapes.consult import (
@@ -19,19 +21,24 @@ from signaling import closing
 
 
 async def request_case(call: Call[CaseBody]) -> ConsultDetail:
+    """The short way to one institution: the draft is kept, then sent at once. What the gate refuses (the patient has
+    not agreed yet) leaves the draft, so that the patient's text names the institution; the same again sends it."""
     body, consult_id = call.body, call.path("consult")
-    new = requesting.NewCase(
-        invited_institution_id=body.invited_institution_id,
-        expert_ids=tuple(dict.fromkeys(body.expert_ids)),
-        chair_id=body.chair_id,
+    new = requesting.NewRequest(
         reason=body.reason,
         aim=body.aim,
         summary=body.summary,
+        wanted_department="",
         wanted_specialty=body.wanted_specialty,
+        chair_id=body.chair_id,
+        parties=(requesting.Named(body.invited_institution_id, tuple(dict.fromkeys(body.expert_ids))),),
     )
     async with call.services.db.begin() as tx:
         await tx.operation(call.op, call.actor.id)
-        await requesting.request_case(tx, consult_id, new, call.actor)
+        await requesting.draft(tx, consult_id, new, call.actor)
+    await closing.consult_changed(call.services.live, consult_id)
+    async with call.services.db.begin() as tx:
+        await sending.send(tx, call.services.sealer, consult_id, await supplied(tx, consult_id), call.actor)
     return await changed(call, consult_id)
 
 
@@ -47,6 +54,7 @@ async def answer(call: Call[InvitationAnswer]) -> InvitationRow:
         invitation, _ = await answering.answer_invitation(
             tx, call.path("invitation"), call.actor, body.accept, body.reason
         )
+        await written.advance(tx, invitation.consult_id, call.actor)
     await closing.consult_changed(call.services.live, invitation.consult_id)
     async with call.services.db.read() as tx:
         return await invitation_row(tx, invitation)

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from clinic.people import Role
 from clinic.roles import Action, permits
 from huizhen.api.shapes.base import NoBody, NoQuery
+from huizhen.problems import Problem
 
 if TYPE_CHECKING:
     from huizhen.api.call import Call
@@ -31,6 +32,7 @@ class Door(StrEnum):
     PUBLIC = "public"
     STAFF = "staff"  # cookie hz_staff
     SEAT = "seat"  # cookie hz_device
+    RECORDS = "records"  # a system's bearer token, or cookie hz_staff: FHIR
     SCRAPE = "scrape"  # metrics: loopback or bearer token
 
 
@@ -60,6 +62,11 @@ class Own(StrEnum):
     CONSENT_RECORD = "consent_record"
     SLOT = "slot"
     NOTICE = "notice"
+    REQUEST = "request"  # between institutions: the own house's, or one the own house was asked by
+    PROPOSAL = "proposal"  # of a consult the caller may know of
+    COOPERATION = "cooperation"  # the own institution is a party, and was offered it
+    HIS_CLIENT = "his_client"  # a hospital system of the own institution
+    FHIR = "fhir"  # a resource of a consult the caller may read; the handler finds which
     DIRECTORY = "directory"  # names of institutions and their experts are open to all staff
 
 
@@ -81,7 +88,7 @@ class Policy:
 
     def __post_init__(self) -> None:
         """A route behind a door names its row of the role table, or nothing starts."""
-        if self.door in (Door.STAFF, Door.SEAT) and not self.actions:
+        if self.door in (Door.STAFF, Door.SEAT, Door.RECORDS) and not self.actions:
             raise ValueError("a route behind a door names its action")
 
     def admits(self, roles: tuple[Role, ...]) -> bool:
@@ -102,6 +109,7 @@ class Route(Generic[B]):
     query: type[BaseModel] = NoQuery
     unit: Unit = Unit.READ
     claims: bool = True
+    refusal: "Callable[[Problem], web.Response]" = Problem.response  # FHIR says it in its own words
     raw: tuple[str, ...] = ()  # media types of a body that is a file; the handler reads it, `op` comes in a header
 
     @property
@@ -115,7 +123,7 @@ class Route(Generic[B]):
 
     @property
     def mutates(self) -> bool:
-        return self.method not in ("GET", "HEAD")
+        return self.method not in ("GET", "HEAD", "OPTIONS")
 
 
 Table = tuple[Route[Any], ...]
@@ -123,6 +131,10 @@ Table = tuple[Route[Any], ...]
 
 def staff(*actions: Action, own: Own) -> Policy:
     return Policy(Door.STAFF, own, actions)
+
+
+def records(*actions: Action, own: Own) -> Policy:
+    return Policy(Door.RECORDS, own, actions)
 
 
 def seat(own: Own = Own.SELF, *actions: Action) -> Policy:

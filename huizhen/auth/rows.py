@@ -69,3 +69,14 @@ class PlaybackView:
     staff_id: str
     session_id: str
     opened_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ClientToken:
+    """The bearer token of a hospital system; `id` is its hash."""
+
+    id: str
+    institution_id: str
+    client_id: str
+    created_at: datetime
+    expires_at: datetime

@@ -20,6 +20,8 @@ DICOM, ECG = "application/dicom", "application/octet-stream"  # aECG and SCP-ECG
 _PREAMBLE = 128
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _PHOTO_CLASS = "1.2.840.10008.5.1.4.1.1.77.1.4"
+_CAPTURE_CLASS = "1.2.840.10008.5.1.4.1.1.7"  # Secondary Capture
+OF_CALL = "通话截图 Stills of the call"
 _PAPER_CLASS = "1.2.840.10008.5.1.4.1.1.104.1"
 
 
@@ -110,15 +112,24 @@ def of_dicom(case: Case, opened: wire.Opened, size: int, digest: Digests, media_
     )
 
 
-def of_still(case: Case, kind: Kind, media_type: str, size: tuple[int, int, int], digest: Digests) -> Arrived:
-    """A photo or paper without identifiers of its own: one study and two series of the consult. `size`: bytes, h, w."""
+def of_still(
+    case: Case, what: tuple[Kind, str], size: tuple[int, int, int], digest: Digests, *, of_call: bool = False
+) -> Arrived:
+    """A photo or paper without identifiers of its own: one study, three series of the consult.
+
+    `what`: kind and media type; `size`: bytes, height, width; `of_call`: taken out of the call.
+    """
+    kind, media_type = what
     consult, modality = case.consult, "XC" if kind is Kind.PHOTO else "DOC"
     study = uids.row_id(consult.id, "study", "stills")
-    series = uids.row_id(consult.id, "series", "stills", modality)
+    series = uids.row_id(consult.id, "series", "stills", "call" if of_call else modality)
+    number, text = (2, OF_CALL) if of_call else (1, "")
     instance = uids.row_id(consult.id, "instance", "stills", digest.received)
     return Arrived(
         _study(consult, study, uids.told(study), ("", ""), (Identity.ABSENT, ())),
-        ImageSeries(series, consult.institution_id, consult.id, study, uids.told(series), modality, 1, "", _NEVER),
+        ImageSeries(
+            series, consult.institution_id, consult.id, study, uids.told(series), modality, number, text, _NEVER
+        ),
         ImageInstance(
             id=instance,
             institution_id=consult.institution_id,
@@ -126,7 +137,7 @@ def of_still(case: Case, kind: Kind, media_type: str, size: tuple[int, int, int]
             study_id=study,
             series_id=series,
             uid=uids.told(instance),
-            sop_class=_PHOTO_CLASS if kind is Kind.PHOTO else _PAPER_CLASS,
+            sop_class=_CAPTURE_CLASS if of_call else _PHOTO_CLASS if kind is Kind.PHOTO else _PAPER_CLASS,
             kind=kind,
             media_type=media_type,
             number=0,

@@ -23,10 +23,12 @@ from huizhen.inspection.chamber import Chamber, private_file
 from huizhen.inspection.clamd import Scanner
 from huizhen.inspection.errors import UploadRefused
 from huizhen.inspection.intake import Intake
+from huizhen.inspection.verdict import UNKNOWN_TYPE
 from huizhen.store.tables import StoreTransaction
 from huizhen.store.transaction import settled
+from imaging.errors import Stranger
 from imaging.keeping import Arrived
-from imaging.records import ImageInstance, ImageStudy, Kind
+from imaging.records import Identity, ImageInstance, ImageStudy, Kind
 from recording.errors import SegmentDamaged
 from recording.ports import Blobs, KeyRing
 
@@ -77,8 +79,11 @@ class ImageShelf:
         self._scanner = scanner
         self._layouts: OrderedDict[str, Layout] = OrderedDict()
 
-    async def take(self, case: Case, parts: Sequence[Part], commit: Commit) -> Taken:
-        """Take a delivery in; `commit` writes its rows. Raises UploadError of every kind, and what `commit` raises."""
+    async def take(self, case: Case, parts: Sequence[Part], commit: Commit, *, only: str | None = None) -> Taken:
+        """Take a delivery in; `commit` writes its rows. `only`: the one study it may be of, and of this patient.
+
+        Raises UploadError of every kind, and what `commit` raises.
+        """
         await self._scanner.scan(parts[0].file)
         async with contextlib.AsyncExitStack() as stack:
             ready: list[Ready] = []
@@ -89,8 +94,14 @@ class ImageShelf:
             for number, each in zip(dicom, looked, strict=True):
                 if each.told.opened is None:
                     refused.append((number, each.told.code))
+                    continue
+                found = await asyncio.to_thread(_of_dicom, case, each, each.told.opened)
+                if only is not None and (
+                    each.told.opened.study != only or found.row.study.identity is Identity.DIFFERS
+                ):
+                    refused.append((number, Stranger.code))
                 else:
-                    ready.append(await asyncio.to_thread(_of_dicom, case, each, each.told.opened))
+                    ready.append(found)
             for number in sorted(set(range(len(parts))) - set(dicom)):
                 try:
                     ready.append(await self._still(case, parts[number], stack))
@@ -100,7 +111,15 @@ class ImageShelf:
         known = tuple(each.row for each in ready if each.row.instance.id not in {row.instance.id for row in added})
         return Taken(tuple(added), known, tuple(sorted(refused)))
 
-    async def _still(self, case: Case, part: Part, stack: contextlib.AsyncExitStack) -> Ready:
+    async def take_still(self, case: Case, part: Part, commit: Commit) -> Taken:
+        """A picture out of the call, drawn anew, into the series of its own. Raises as `take`, UploadRefused."""
+        await self._scanner.scan(part.file)
+        async with contextlib.AsyncExitStack() as stack:
+            ready = await self._still(case, part, stack, of_call=True)
+            added = await settled(self._store([ready], commit))
+        return Taken(tuple(added), () if added else (ready.row,), ())
+
+    async def _still(self, case: Case, part: Part, stack: contextlib.AsyncExitStack, *, of_call: bool = False) -> Ready:
         """A photo or a paper, drawn or written anew. Raises UploadRefused."""
         alone = stack.enter_context(private_file())
         await asyncio.to_thread(_copy, part, alone)
@@ -108,10 +127,12 @@ class ImageShelf:
         stack.push(inspected.file)
         found = inspected.found
         kind, media_type = _STILLS[found.kind]
+        if of_call and kind is not Kind.PHOTO:
+            raise UploadRefused(UNKNOWN_TYPE)
         received = await asyncio.to_thread(rows.digests, part, preamble=False)
         clean = Part(inspected.file, 0, found.size)
         digest = Digests(received.received, (await asyncio.to_thread(rows.digests, clean, preamble=False)).kept)
-        row = rows.of_still(case, kind, media_type, (found.size, found.height, found.width), digest)
+        row = rows.of_still(case, (kind, media_type), (found.size, found.height, found.width), digest, of_call=of_call)
         empty = Source(io.BytesIO(b"{}"), 0, 2)
         return Ready(row, Contents(2, (), (found.size,), 0), (empty, Source(inspected.file, 0, found.size)))
 

@@ -14,6 +14,7 @@ from audit.reader import StoredLeaf
 from audit.transaction import AuditEvent, Query, Repository
 from clinic.absence import Absence
 from clinic.advising import TerminationAdvice
+from clinic.clients import ClientScope, HisClient
 from clinic.consult import ChatMessage, Consult, FollowUpEvidence, Seat, VisitNote
 from clinic.facts import (
     Attestation,
@@ -27,6 +28,10 @@ from clinic.facts import (
 from clinic.glass import BrokenGlass
 from clinic.notices import Notice
 from clinic.panels.records import Case, DecisionNote, Invitation, Opinion
+from clinic.panels.requests import InvitedParty, PanelRequest, Proposal
+from clinic.panels.room_records import PanelFloor, QuorumLapse, SideRoom
+from clinic.panels.written import WrittenConsult
+from clinic.parties.records import AgreementSeal, CooperationAgreement, DirectoryEntry
 from clinic.people import Institution, Patient, Staff
 from clinic.places import DoctorBook, Slot, SlotPlace
 from clinic.queueing import WaitingPlace
@@ -39,8 +44,8 @@ from consent.companions import Companion
 from consent.house_policies import HousePolicy
 from consent.languages import LanguageNote
 from consent.records import ConsentRecord, ConsentRequest, ConsentSettings, ConsentTemplate, TemplateDraft
-from huizhen.auth.rows import DeviceSession, JoinLink, PlaybackView, StaffCredential, StaffSession
-from imaging.records import ImageFindings, ImageInstance, ImageSeries, ImageStudy, SeriesOpening
+from huizhen.auth.rows import ClientToken, DeviceSession, JoinLink, PlaybackView, StaffCredential, StaffSession
+from imaging.records import ImageFindings, ImageInstance, ImageSeries, ImageStudy, PacsStudy, SeriesOpening
 from recording.records import Gap, Recording, Segment, SpokenMark
 
 
@@ -77,6 +82,12 @@ TABLES: tuple[Table, ...] = (
     Table("invitations", Invitation, indexes=(*_CONSULT, ("expert_id",))),
     Table("opinions", Opinion, indexes=_CONSULT),
     Table("decision_notes", DecisionNote, indexes=_CONSULT),
+    Table("panel_requests", PanelRequest, indexes=(*_CONSULT, ("institution_id", "state"), ("state",))),
+    Table("invited_parties", InvitedParty, indexes=(*_CONSULT, ("request_id",), ("invited_institution_id", "state"))),
+    Table("panel_proposals", Proposal, indexes=(*_CONSULT, ("request_id",))),
+    Table("panel_floors", PanelFloor, indexes=_CONSULT),
+    Table("side_rooms", SideRoom, indexes=_CONSULT),
+    Table("quorum_lapses", QuorumLapse, indexes=_CONSULT),
     Table("practice_filings", PracticeFiling, indexes=(("staff_id",), ("institution_id",))),
     Table("duty_shifts", DutyShift, indexes=(("staff_id", "ends_at"), ("institution_id", "starts_at"))),
     Table("guardianships", Guardianship, indexes=(("patient_id",),)),
@@ -114,14 +125,26 @@ TABLES: tuple[Table, ...] = (
     Table("image_studies", ImageStudy, indexes=_CONSULT),
     Table("image_series", ImageSeries, append_only=True, indexes=(*_CONSULT, ("study_id",))),
     Table("image_instances", ImageInstance, append_only=True, indexes=(*_CONSULT, ("series_id",))),
+    Table("pacs_studies", PacsStudy, append_only=True, indexes=_CONSULT),
     Table("series_openings", SeriesOpening, append_only=True, indexes=(*_CONSULT, ("series_id",))),
     Table("image_findings", ImageFindings, append_only=True, indexes=_CONSULT),
+    Table("directory_entries", DirectoryEntry),
+    Table(
+        "cooperation_agreements",
+        CooperationAgreement,
+        indexes=(("inviting_id", "invited_id"), ("invited_id",), ("series_id",)),
+    ),
+    Table("agreement_seals", AgreementSeal, append_only=True, indexes=(("agreement_id",),)),
+    Table("written_consults", WrittenConsult, indexes=_CONSULT),
+    Table("his_clients", HisClient, indexes=(("institution_id",),)),
+    Table("client_scopes", ClientScope, indexes=(("client_id", "patient_id"),)),
     Table("doctor_books", DoctorBook, evidential=False),
     Table("staff_credentials", StaffCredential, evidential=False),
     Table("staff_sessions", StaffSession, evidential=False, indexes=(("staff_id",),)),
     Table("join_links", JoinLink, evidential=False, indexes=(("seat_id",),)),
     Table("device_sessions", DeviceSession, evidential=False, indexes=(("seat_id",),)),
     Table("playback_views", PlaybackView, evidential=False, indexes=(("session_id",),)),
+    Table("client_tokens", ClientToken, evidential=False, indexes=(("client_id",),)),
 )
 
 
@@ -145,6 +168,12 @@ class StoreTransaction(ABC):
     invitations: Repository[Invitation]
     opinions: Repository[Opinion]
     decision_notes: Repository[DecisionNote]
+    panel_requests: Repository[PanelRequest]
+    invited_parties: Repository[InvitedParty]
+    panel_proposals: Repository[Proposal]
+    panel_floors: Repository[PanelFloor]
+    side_rooms: Repository[SideRoom]
+    quorum_lapses: Repository[QuorumLapse]
     practice_filings: Repository[PracticeFiling]
     duty_shifts: Repository[DutyShift]
     guardianships: Repository[Guardianship]
@@ -183,13 +212,21 @@ class StoreTransaction(ABC):
     image_studies: Repository[ImageStudy]
     image_series: Repository[ImageSeries]
     image_instances: Repository[ImageInstance]
+    pacs_studies: Repository[PacsStudy]
     series_openings: Repository[SeriesOpening]
     image_findings: Repository[ImageFindings]
+    directory_entries: Repository[DirectoryEntry]
+    cooperation_agreements: Repository[CooperationAgreement]
+    agreement_seals: Repository[AgreementSeal]
+    written_consults: Repository[WrittenConsult]
+    his_clients: Repository[HisClient]
+    client_scopes: Repository[ClientScope]
     staff_credentials: Repository[StaffCredential]
     staff_sessions: Repository[StaffSession]
     join_links: Repository[JoinLink]
     device_sessions: Repository[DeviceSession]
     playback_views: Repository[PlaybackView]
+    client_tokens: Repository[ClientToken]
 
     @property
     @abstractmethod

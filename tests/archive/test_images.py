@@ -11,7 +11,7 @@ from archive.policy import CONSENT, EMR, PROCESS_AV, PROCESS_TEXT
 from audit.events import EventCode
 from audit.transaction import AuditEvent
 from clinic.actor import Actor
-from imaging.records import ImageFindings, ImageInstance, ImageSeries, ImageStudy, SeriesOpening
+from imaging.records import ImageFindings, ImageInstance, ImageSeries, ImageStudy, PacsStudy, SeriesOpening
 from tests.archive.keep import Kept, kept
 from tests.store.samples import sample
 from tests.support.builders import World
@@ -21,6 +21,7 @@ TABLES = {
     "image_series": ImageSeries,
     "image_instances": ImageInstance,
     "series_openings": SeriesOpening,
+    "pacs_studies": PacsStudy,
     "image_findings": ImageFindings,
 }
 
@@ -45,7 +46,7 @@ async def with_images(world: World, tmp_path: Path) -> Kept:
 async def test_disposal_destroys_their_key_their_objects_and_their_rows(world: World, tmp_path: Path) -> None:
     made = await with_images(world, tmp_path)
     done = await made.purge((await made.approve(await made.propose(PROCESS_AV, PROCESS_TEXT, EMR, CONSENT))).id)
-    assert [world.db.rows(table) for table in TABLES] == [[]] * 5
+    assert [world.db.rows(table) for table in TABLES] == [[]] * 6
     assert await made.blobs.list("") == []
     assert "images-st1" in [key for key, _ in done.tombstones]
     assert done.certificate is not None

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clinic.consult import MOVES, SEAT_MOVES, Consult, ConsultKind, ConsultStatus, Seat, SeatState
+from clinic.consult import IN_WRITING, MOVES, ONLY_BY, SEAT_MOVES, Consult, ConsultKind, ConsultStatus, Seat, SeatState
 from clinic.errors import IllegalMove
 from clinic.people import Role
 from tests.support.clock import START
@@ -17,10 +17,15 @@ SEAT = Seat("s", "i", "c", Role.PATIENT, "n", "i", "p", SeatState.EXPECTED, STAR
 
 @given(st.lists(st.sampled_from(ConsultStatus)))
 def test_a_consult_moves_only_along_its_table(wanted: list[ConsultStatus]) -> None:
-    consult = CONSULT
+    consult, written = CONSULT, False
     for status in wanted:
         if status in MOVES[consult.status]:
-            consult = consult.move(status, START, "code")
+            reason = ONLY_BY.get((consult.status, status), "code")
+            if reason != "code":
+                with pytest.raises(IllegalMove):
+                    consult.move(status, START, "code")
+            written |= reason == IN_WRITING
+            consult = consult.move(status, START, reason)
             assert consult.status is status
         else:
             with pytest.raises(IllegalMove):
@@ -28,7 +33,7 @@ def test_a_consult_moves_only_along_its_table(wanted: list[ConsultStatus]) -> No
     assert consult.over == (consult.closed_at is not None)
     assert not (consult.over and consult.media_open)
     if consult.status in (ConsultStatus.IN_PROGRESS, ConsultStatus.CONCLUDING, ConsultStatus.CLOSED):
-        assert consult.opened_at is not None
+        assert (consult.opened_at is None) == written
 
 
 @given(st.lists(st.sampled_from(SeatState)))

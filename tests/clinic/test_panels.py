@@ -1,20 +1,20 @@
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
 from typing import Any
 
 import pytest
 
 from audit.errors import MissingRow
-from clinic import access, registration, visit
+from clinic import access, visit
 from clinic.actor import Actor
 from clinic.consult import Consult, ConsultStatus
 from clinic.documents import canonical, digest
-from clinic.errors import AdmissionRefused, AlreadySigned, IllegalMove, InvalidInput, NotPermitted, Unsigned
+from clinic.errors import AlreadySigned, IllegalMove, InvalidInput, NotPermitted, Unsigned
 from clinic.panels import answering, deciding, opining, report, requesting
 from clinic.panels.records import Adoption, InvitationState
+from clinic.panels.requests import Mode
 from clinic.people import Role
-from tests.support.builders import World, staff
+from tests.support.builders import CARDIOLOGY, World
 
 
 async def meeting(world: World) -> Consult:
@@ -28,16 +28,18 @@ async def meeting(world: World) -> Consult:
     return await world.consult(booked.consult.id)
 
 
-def case(world: World, **changes: Any) -> requesting.NewCase:
+def request(world: World, *experts: str, house: str = "", **changes: Any) -> requesting.NewRequest:
+    """One institution asked, with its first expert unless others are named."""
+    named = requesting.Named(house or world.partner.id, experts or (world.experts[0].id,))
     values: dict[str, Any] = {
-        "invited_institution_id": world.partner.id,
-        "expert_ids": (world.experts[0].id,),
         "reason": "诊断不明",
         "aim": "明确诊断",
         "summary": "胸闷三月",
+        "wanted_department": CARDIOLOGY,
         "wanted_specialty": "心内科",
+        "parties": (named,),
     }
-    return requesting.NewCase(**{**values, **changes})
+    return requesting.NewRequest(**{**values, **changes})
 
 
 async def test_the_straight_life_of_a_panel(world: World) -> None:
@@ -91,38 +93,29 @@ async def test_an_absent_expert_need_not_sign(world: World) -> None:
 @pytest.mark.parametrize(
     ("make", "refusal"),
     [
-        (lambda w: case(w, invited_institution_id=w.home.id), InvalidInput),
-        (lambda w: case(w, expert_ids=()), InvalidInput),
-        (lambda w: case(w, expert_ids=(w.experts[0].id,) * 2), InvalidInput),
-        (lambda w: case(w, chair_id=w.experts[1].id), InvalidInput),
-        (lambda w: case(w, expert_ids=(w.doctor.id,)), MissingRow),
-        (lambda w: case(w, reason=""), InvalidInput),
-        (lambda w: case(w, liability_mode="nobody"), InvalidInput),
+        (lambda w: request(w, w.experts[0].id, w.experts[0].id), InvalidInput),
+        (lambda w: request(w, liability_mode="nobody"), InvalidInput),
+        (lambda w: request(w, wanted=-1), InvalidInput),
+        (lambda w: request(w, parties=(requesting.Named("nowhere"),)), MissingRow),
+        (lambda w: request(w, parties=(requesting.Named(w.partner.id),) * 2), InvalidInput),
+        (lambda w: request(w, parties=(requesting.Named(w.partner.id),) * 7), InvalidInput),
+        (lambda w: request(w, mode=Mode.MATCHED), InvalidInput),
+        (lambda w: request(w, wanted_from=w.clock(), wanted_to=w.clock()), InvalidInput),
+        (lambda w: request(w, wanted_from=w.clock().replace(tzinfo=None)), InvalidInput),
     ],
 )
-async def test_a_faulty_request_is_refused(
-    world: World, make: Callable[[World], requesting.NewCase], refusal: type[Exception]
+async def test_a_faulty_draft_is_refused(
+    world: World, make: Callable[[World], requesting.NewRequest], refusal: type[Exception]
 ) -> None:
     booked = await world.book_panel()
     with pytest.raises(refusal):
         async with world.db.begin() as tx:
-            await requesting.request_case(tx, booked.consult.id, make(world), Actor.staff(world.clinic_doctor))
-    assert world.db.rows("cases") == []
+            await requesting.draft(tx, booked.consult.id, make(world), Actor.staff(world.clinic_doctor))
+    assert world.db.rows("panel_requests") == []
 
 
-async def test_only_fit_experts_are_asked_and_only_once(world: World) -> None:
+async def test_only_the_inviting_doctor_asks_and_only_once(world: World) -> None:
     booked = await world.book_panel()
-    inviting = Actor.staff(world.clinic_doctor)
-    there = Actor.system(world.partner.id)
-    async with world.db.begin() as tx:
-        young = await registration.create_staff(
-            tx, staff(world.partner.id, "young", (Role.EXPERT,), independent_since=date(2025, 1, 1)), there
-        )
-        nurse = await registration.create_staff(tx, staff(world.partner.id, "nurse2", (Role.NURSE,)), there)
-    for expert, refusal in ((young, AdmissionRefused), (nurse, InvalidInput)):
-        with pytest.raises(refusal):
-            async with world.db.begin() as tx:
-                await requesting.request_case(tx, booked.consult.id, case(world, expert_ids=(expert.id,)), inviting)
     await world.ask(booked.consult)
     with pytest.raises(IllegalMove):
         await world.ask(booked.consult)
@@ -131,7 +124,7 @@ async def test_only_fit_experts_are_asked_and_only_once(world: World) -> None:
         await world.ask(plain.consult)
     with pytest.raises(NotPermitted):
         async with world.db.begin() as tx:
-            await requesting.request_case(tx, booked.consult.id, case(world), Actor.seated(booked.patient_seat))
+            await requesting.draft(tx, booked.consult.id, request(world), Actor.seated(booked.patient_seat))
 
 
 async def test_a_follow_up_has_no_panel(world: World) -> None:
@@ -161,7 +154,7 @@ async def test_invitations_are_answered_once_by_the_invited(world: World) -> Non
     first, second = await world.ask(booked.consult)
     expert = Actor.staff(world.experts[0])
     async with world.db.begin() as tx:
-        read, invitation, consult = await requesting.read_case(tx, first.id, expert)
+        read, invitation, consult = await answering.read_case(tx, first.id, expert)
     assert (read.summary, invitation.id, consult.id) == ("男，62岁，胸闷三月", first.id, booked.consult.id)
     assert world.db.codes()[-1] == "view.chart"
     for by in (Actor.staff(world.experts[1]), Actor.staff(world.clinic_doctor)):
@@ -181,7 +174,7 @@ async def test_invitations_are_answered_once_by_the_invited(world: World) -> Non
     assert (refused.state, refused.refusal_reason) == (InvitationState.REFUSED, "时间冲突")
     with pytest.raises(NotPermitted):
         async with world.db.begin() as tx:
-            await requesting.read_case(tx, first.id, replace(expert, roles=(Role.NURSE,)))
+            await answering.read_case(tx, first.id, replace(expert, roles=(Role.NURSE,)))
 
 
 async def test_opinions_and_decisions_are_frozen_once_signed(world: World) -> None:

@@ -70,8 +70,8 @@ async def test_a_birthday_a_further_institution_and_a_year(world: World) -> None
         await tx.append(AuditEvent(EventCode.PATIENT_CHANGED, world.home.id, "system"))
     assert await asks(world, booked) == ()  # younger than when signed: no birthday in between
     async with world.db.begin() as tx:
-        case = (await tx.cases.find(consult_id=booked.consult.id))[0]
-        await tx.cases.add(replace(case, id="second", invited_institution_id="a third house"))
+        party = (await tx.invited_parties.find(consult_id=booked.consult.id))[0]
+        await tx.invited_parties.add(replace(party, id="second", invited_institution_id="a third house"))
         await tx.append(AuditEvent(EventCode.CASE_REQUESTED, world.home.id, "system", booked.consult.id))
     (ask,) = await asks(world, booked)
     assert (ask.purposes, ask.because) == ((Purpose.SHARE_PANEL,), (Change.INSTITUTION,))
@@ -158,8 +158,8 @@ async def test_a_withdrawn_yes_to_sharing_is_asked_of_another_hospital_only(worl
     assert Purpose.SHARE_PANEL not in await questions(world, booked)
 
     async def act(tx: Any) -> None:
-        case = (await tx.cases.find(consult_id=booked.consult.id))[0]
-        await tx.cases.add(replace(case, id="second", invited_institution_id=world.home.id))
+        party = (await tx.invited_parties.find(consult_id=booked.consult.id))[0]
+        await tx.invited_parties.add(replace(party, id="second", invited_institution_id=world.home.id))
 
     await write(world, EventCode.CASE_REQUESTED, act)
     assert await again(world, booked) == {Purpose.SHARE_PANEL: {Change.INSTITUTION}}

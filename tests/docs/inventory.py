@@ -31,6 +31,8 @@ NO_CODES = frozenset(
         "recording.worker",  # the child's module
         "server.lock",
         "images.worker",
+        "panel.family",
+        "panel.patient",
         "visit.family",
         "visit.guest",
         "visit.patient",

@@ -93,7 +93,20 @@ def test_everything_the_server_says_is_described_with_its_fields(model: type[vie
     assert [name for name in names if not re.search(rf"\b{name}\b", row)] == []
 
 
-@pytest.mark.parametrize("name", ["SeatView", "RecordingView", "SnapshotView", "ConsultView", "MeView", "ChatView"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SeatView",
+        "RecordingView",
+        "SnapshotView",
+        "ConsultView",
+        "MeView",
+        "ChatView",
+        "PanelView",
+        "SideView",
+        "QuorumView",
+    ],
+)
 def test_every_shape_is_described_with_its_fields(name: str) -> None:
     row = _rows(page("protocol.md"))[name]
     assert [each for each in inventory.model_fields(getattr(views, name)) if not re.search(rf"\b{each}\b", row)] == []

@@ -171,9 +171,27 @@ async def test_console_of_records_and_administration(house: House) -> None:
         await admin.locator("[data-begin]").first.click()
         await expect(admin.locator("input[name=title]")).to_be_visible()
         await both_languages(admin, "template-draft", "390 1440")
+        await parties(await people.staff("clinic-coordinator"))
         auditor = await people.staff("auditor")
         await to(auditor, "audit")
         await both_languages(auditor, "audit-glass", "390 1440")
+
+
+async def parties(coordinator: Page) -> None:
+    """The directory and the own entry; an agreement read, drafted, and about to be ended."""
+    await to(coordinator, "directory")
+    await both_languages(coordinator, "directory")
+    await coordinator.click("[data-act=edit-entry]")
+    await look(coordinator, "directory-entry", "390 1440")
+    await to(coordinator, "agreements")
+    await coordinator.locator("[data-act=open-agreement]").first.click()
+    await expect(coordinator.locator("[data-part=agreement]")).to_be_visible()
+    await both_languages(coordinator, "agreements")
+    await coordinator.locator("[data-act=end-agreement]").first.click()
+    await look(coordinator, "agreement-ending", "390 1440")
+    await coordinator.keyboard.press("Escape")
+    await coordinator.click("[data-act=draft]")
+    await look(coordinator, "agreement-draft", "390 1440")
 
 
 async def emergency(approver: Page) -> None:

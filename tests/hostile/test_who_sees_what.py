@@ -1,37 +1,37 @@
 """What another institution, the uninvited and the merely curious get to see."""
 
+from typing import Any
+
 from clinic.consult import ConsultKind
 from clinic.people import Role
 from huizhen.api import detail
 from tests.huizhen.shelf import played
-from tests.huizhen.world import PATIENT_NAME, Booked, Browser, World, sign
+from tests.huizhen.world import PATIENT_NAME, Booked, Browser, World, ask_experts, sign
 
 
 async def _asked(world: World) -> tuple[Booked, Browser, Browser, str]:
-    """A panel of the county with an expert of the city asked: the booking, inviting doctor, expert, invitation."""
+    """A panel of the county with an expert of the city asked: the booking, patient, expert, invitation."""
     booked = await world.book("county", ConsultKind.EXPERT_CONSULT)
     clinic, city = await world.staff("county", Role.INVITING), world.houses["city"]
-    asked = await clinic.post(
-        f"/api/consults/{booked.consult.id}/case",
-        invited_institution_id=city.institution.id,
-        expert_ids=[city.staff[Role.EXPERT].id],
-        chair_id=city.staff[Role.EXPERT].id,
-        reason="胸痛待查",
-        aim="明确治疗方案",
-        summary="冠脉造影示前降支狭窄",
-        wanted_specialty="心血管内科",
-    )
-    assert asked.status == 200, asked.raw
+    patient = await world.patient(booked)
+    expert_id = city.staff[Role.EXPERT].id
+    case: dict[str, Any] = {
+        "expert_ids": [expert_id],
+        "chair_id": expert_id,
+        "reason": "胸痛待查",
+        "aim": "明确治疗方案",
+        "summary": "冠脉造影示前降支狭窄",
+    }
+    await ask_experts(world, booked, clinic, patient, sharing=False, **case)
     expert = await world.staff("city", Role.EXPERT)
     (invitation,) = (await expert.get("/api/invitations")).body["items"]
-    return booked, clinic, expert, invitation["id"]
+    return booked, patient, expert, invitation["id"]
 
 
 async def test_an_expert_sees_no_name_and_no_chart_before_the_patient_shares(world: World) -> None:
     """PIPL art. 23: accepting an invitation is the expert's word, not the patient's."""
-    booked, _, expert, invitation = await _asked(world)
+    booked, patient, expert, invitation = await _asked(world)  # link.redeemed: the patient is on the timeline
     path = f"/api/consults/{booked.consult.id}"
-    patient = await world.patient(booked)  # link.redeemed: the patient is an actor on the timeline
     before = await expert.get(path)
     assert (await expert.post(f"/api/invitations/{invitation}/answer", accept=True)).status == 200
     accepted = await expert.get(path)
@@ -41,7 +41,7 @@ async def test_an_expert_sees_no_name_and_no_chart_before_the_patient_shares(wor
         assert page.body["reason"] == ""
         assert page.body["case"] is None
         assert page.body["patient"].get("birth_date") is None
-    assert (await sign(patient)).body["consent"]["standing"]["share_panel"] == "permitted"
+    assert (await sign(patient, again=True)).body["consent"]["standing"]["share_panel"] == "permitted"
     shared = (await expert.get(path)).body
     assert shared["patient"]["name"] == PATIENT_NAME
     assert shared["case"] is not None

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from clinic.people import Role
-from tests.huizhen.world import CARDIOLOGY, PASSWORD, Browser, World, operation, sign
+from tests.huizhen.world import CARDIOLOGY, PASSWORD, Browser, World, ask_experts, operation, sign
 
 
 async def _accounts(world: World) -> tuple[Browser, Browser]:
@@ -194,17 +194,15 @@ async def test_panel_from_case_to_decision(world: World) -> None:
     chair, expert = city.staff[Role.CHAIR], city.staff[Role.EXPERT]
     assert {row["id"] for row in experts} == {chair.id, expert.id}
     path = f"/api/consults/{booked.consult.id}"
-    asked = await clinic.post(
-        f"{path}/case",
-        invited_institution_id=city.institution.id,
-        expert_ids=[chair.id, expert.id],
-        chair_id=chair.id,
-        reason="胸痛待查",
-        aim="明确治疗方案",
-        summary="冠脉造影示前降支狭窄 70%",
-        wanted_specialty="心血管内科",
-    )
-    assert asked.status == 200, asked.body
+    patient = await world.patient(booked)
+    case: dict[str, Any] = {
+        "expert_ids": [chair.id, expert.id],
+        "chair_id": chair.id,
+        "reason": "胸痛待查",
+        "aim": "明确治疗方案",
+        "summary": "冠脉造影示前降支狭窄 70%",
+    }
+    asked = await ask_experts(world, booked, clinic, patient, sharing=False, **case)
     assert asked.body["case"]["summary"].startswith("冠脉")
     doors = {Role.CHAIR: await world.staff("city", Role.CHAIR), Role.EXPERT: await world.staff("city", Role.EXPERT)}
     for role, door in doors.items():
@@ -218,10 +216,9 @@ async def test_panel_from_case_to_decision(world: World) -> None:
         ticket = await door.post(f"{path}/ticket")
         assert (ticket.code, ticket.body["reasons"]) == ("consent.missing", ["share_panel"])
 
-    patient = await world.patient(booked)
-    shown = (await patient.get("/api/seat/consent?locale=zh")).body
+    shown = (await patient.get("/api/seat/consent?locale=zh&again=true")).body
     assert shown["shared_with"] == ["city"]
-    assert (await sign(patient)).body["consent"]["standing"]["share_panel"] == "permitted"
+    assert (await sign(patient, again=True)).body["consent"]["standing"]["share_panel"] == "permitted"
     assert (await doors[Role.EXPERT].post(f"{path}/ticket")).status == 200
 
     me = Actor.staff(world.houses["county"].staff[Role.INVITING])

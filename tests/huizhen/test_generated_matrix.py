@@ -21,10 +21,25 @@ from huizhen.api.table import ROUTES
 from tests.huizhen.bodies import sample
 from tests.huizhen.shelf import archived
 from tests.huizhen.test_uploads import send
-from tests.huizhen.things import asking, facts, glass, hours, imaged, ledger, notice, signed, uploaded
+from tests.huizhen.things import (
+    asking,
+    cooperation,
+    facts,
+    glass,
+    his_client,
+    hours,
+    imaged,
+    ledger,
+    notice,
+    requested,
+    signed,
+    uploaded,
+)
 from tests.huizhen.world import ROLES, Booked, Browser, World
 
-_IN_CONSULT = frozenset({Own.CONSULT, Own.CONSULT_SEAT, Own.EVIDENCE_FILE, Own.CONSENT_RECORD, Own.NOTICE})
+_IN_CONSULT = frozenset(
+    {Own.CONSULT, Own.CONSULT_SEAT, Own.EVIDENCE_FILE, Own.CONSENT_RECORD, Own.NOTICE, Own.PROPOSAL}
+)
 _ENDS_THE_LOGIN = frozenset({"/api/logout"})
 _SLOW = frozenset({"/api/audit/verify"})
 _BY_ACCOUNT = frozenset({Action.BREAK_GLASS})  # no seat is needed: that is its point
@@ -104,10 +119,13 @@ async def _common(world: World, booked: Booked) -> dict[str, str]:
         "invitation": uuid4().hex,
         "glass": await glass(world, booked.consult.id),
         "slot": await hours(world),
+        "client": await his_client(world),
         **await facts(world),
         **await ledger(world),
         **await archived(world),
         **await asking(world, booked.consult.id),
+        **await requested(world, booked.consult.id),
+        "cooperation": await cooperation(world),
     }
 
 
@@ -118,10 +136,14 @@ async def _ask(browser: Browser, route: Route[Any], ids: dict[str, str]) -> tupl
     if "segments" in path:
         path += f"?view={uuid4().hex}"
     if route.raw:
-        reply = await send(browser, path, b"not a picture")
+        reply = await send(browser, path, b"not a picture", method=route.method)
     else:
         reply = await browser.call(route.method, path, sample(route) if route.mutates else None)
-    return reply.status, str(reply.body["code"]) if reply.status >= 400 else "ok"
+    if reply.status < 400:
+        return reply.status, "ok"
+    if route.policy.door is Door.RECORDS:
+        return reply.status, str(reply.body["issue"][0]["details"]["coding"][0]["code"])
+    return reply.status, str(reply.body["code"])
 
 
 async def _expected(world: World, role: Role, route: Route[Any], booked: Booked) -> bool:
@@ -227,7 +249,7 @@ async def test_patients_and_guests_on_every_route(world: World) -> None:
             if route.policy.door in (Door.PUBLIC, Door.SCRAPE):
                 continue
             where = (role.value, route.method, route.path)
-            if route.policy.door is Door.STAFF:
+            if route.policy.door in (Door.STAFF, Door.RECORDS):
                 answers = [await _ask(browser, route, everything), await _ask(nobody, route, everything)]
                 asked += 2
                 if answers != [(401, "session.required")] * 2:
@@ -261,7 +283,7 @@ async def test_patients_and_guests_on_every_route(world: World) -> None:
 
 def test_every_route_behind_a_door_names_its_action() -> None:
     for route in ROUTES:
-        if route.policy.door in (Door.STAFF, Door.SEAT):
+        if route.policy.door in (Door.STAFF, Door.SEAT, Door.RECORDS):
             assert route.policy.actions, route.path
             assert any(permits(role, action) for action in route.policy.actions for role in Role), route.path
     own_page = {(r.method, r.path) for r in ROUTES if r.policy.actions == (Action.OWN_PAGE,) and r.mutates}

@@ -8,7 +8,21 @@ from clinic.roles import permits
 from huizhen.api.route import Door, Own, Route
 from huizhen.api.table import ROUTES
 from tests.huizhen.test_uploads import send
-from tests.huizhen.things import asking, facts, glass, hours, imaged, ledger, notice, signed, uploaded
+from tests.huizhen.things import (
+    asking,
+    begun_upload,
+    cooperation,
+    facts,
+    glass,
+    his_client,
+    hours,
+    imaged,
+    ledger,
+    notice,
+    requested,
+    signed,
+    uploaded,
+)
 from tests.huizhen.world import ROLES, Browser, World, operation
 
 # what a resource check lets through answers as these; 404 would mean "not yours"
@@ -32,6 +46,8 @@ async def _ids(world: World) -> dict[str, str]:
     images = await imaged(world, booked)
     record = await signed(patient)  # before the years pass that make a recording due
     kept = await archived(world)
+    doctor = await world.staff("city", Role.ATTENDING)  # an upload does not outlive the years that just passed
+    images |= {"upload": await begun_upload(doctor, f"/api/consults/{booked.consult.id}")}
     house = world.houses["city"]
     return {
         "consult": booked.consult.id,
@@ -48,7 +64,10 @@ async def _ids(world: World) -> dict[str, str]:
         "record": record,
         "slot": await hours(world),
         "notice": await notice(world, booked),
+        "cooperation": await cooperation(world),
+        "client": await his_client(world),
         **await asking(world, booked.consult.id),
+        **await requested(world, booked.consult.id),
         **kept,
     }
 
@@ -112,7 +131,7 @@ async def test_well_formed_requests_about_others_things_are_as_if_they_did_not_e
                 body = sample(route) if route.mutates else None
                 query = f"?view={uuid4().hex}" if route.path.startswith("/api/archive/segments") else ""
                 if route.raw:
-                    reply = await send(abroad[role], _path(route, chosen), b"not a picture")
+                    reply = await send(abroad[role], _path(route, chosen), b"not a picture", method=route.method)
                 else:
                     reply = await abroad[role].call(route.method, _path(route, chosen) + query, body)
                 answers.append((reply.status, reply.body))

@@ -18,17 +18,24 @@ from clinic.people import Role
 from huizhen.evidence_shelf import EvidenceShelf
 from huizhen.inspection.clamd import Clamd
 from huizhen.store.errors import StoreFull
-from tests.huizhen.world import Booked, Browser, Reply, World, operation, sign, world_at
+from tests.huizhen.world import Booked, Browser, Reply, World, ask_experts, operation, sign, world_at
 from tests.inspection import corpus
 
 SEAT = "/api/seat/evidence-files"
 
 
 async def send(
-    browser: Browser, path: str, data: Any, media_type: str = "image/jpeg", name: str = "a.jpg", **headers: str
+    browser: Browser,
+    path: str,
+    data: Any,
+    media_type: str = "image/jpeg",
+    name: str = "a.jpg",
+    *,
+    method: str = "POST",
+    **headers: str,
 ) -> Reply:
     given = {"Content-Type": media_type, "X-File-Name": name, "X-Operation": operation()} | headers
-    return await browser.call("POST", path, data=data, headers=given)
+    return await browser.call(method, path, data=data, headers=given)
 
 
 async def sent(browser: Browser, path: str, name: str) -> Reply:
@@ -190,22 +197,13 @@ async def test_another_institution_sees_papers_only_when_the_patient_shares(worl
         world.houses["city"],
     )
     assert (await send(patient, SEAT, corpus.jpeg())).status == 200
-    case = {
-        "invited_institution_id": city.institution.id,
-        "expert_ids": [city.staff[Role.EXPERT].id],
-        "chair_id": None,
-        "reason": "胸痛待查",
-        "aim": "明确治疗方案",
-        "summary": "冠脉造影",
-        "wanted_specialty": "心血管内科",
-    }
-    case["chair_id"] = case["expert_ids"][0]  # type: ignore[index]
-    await clinic.post(f"/api/consults/{booked.consult.id}/case", **case)
+    invited = city.staff[Role.EXPERT].id
+    await ask_experts(world, booked, clinic, patient, sharing=False, expert_ids=[invited], chair_id=invited)
     expert = await world.staff("city", Role.EXPERT)
     (invitation,) = (await expert.get("/api/invitations")).body["items"]
     await expert.post(f"/api/invitations/{invitation['id']}/answer", accept=True)
     assert (await expert.get(staff_path(booked))).code == "access.denied"
-    await sign(patient)
+    await sign(patient, again=True)
     papers = await expert.get(staff_path(booked))
     assert papers.status == 200
     assert (await expert.get(papers.body["items"][0]["url"])).status == 200

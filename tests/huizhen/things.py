@@ -3,18 +3,26 @@
 from datetime import date, timedelta
 
 from archive import hold_requests
-from clinic import break_glass, filings, guardians, regulation, slots
+from audit.events import EventCode
+from audit.transaction import AuditEvent
+from clinic import break_glass, clients, filings, guardians, regulation, slots
 from clinic.actor import Actor
 from clinic.consult import ConsultKind
 from clinic.notices import Channel, NoticeKind
+from clinic.panels.requests import InvitedParty, PanelRequest, Proposal
+from clinic.parties import agreements
+from clinic.parties.agreements import Terms
 from clinic.people import Role
 from clinic.regulation import NewCase
 from consent import drafting, templates
 from huizhen.outbox import Addressed
-from imaging import uids
+from imaging import fetching, uids
+from imaging.fetching import FoundStudy
+from imaging.identity import Named
 from tests.huizhen.test_uploads import send
 from tests.huizhen.world import CARDIOLOGY, Booked, Browser, World, operation, sign
 from tests.inspection.corpus import png
+from tests.store.samples import sample
 from tests.support import dicom
 from tests.support.proofs import filing
 
@@ -34,6 +42,26 @@ async def facts(world: World) -> dict[str, str]:
 
 async def uploaded(patient: Browser) -> str:
     return str((await send(patient, "/api/seat/evidence-files", png(), "image/png", "a.png")).body["id"])
+
+
+async def cooperation(world: World) -> str:
+    """A draft of the city's hospital, which the other side does not see yet."""
+    city, county = world.houses["city"], world.houses["county"]
+    async with world.db.begin() as tx:
+        terms = Terms(
+            county.institution.id,
+            city.institution.id,
+            "XY1",
+            "远程会诊",
+            "流程与权利义务",
+            ("expert_consult",),
+            "by_kind",
+            "按规定",
+            "邀请方收取",
+            tx.now.date(),
+            tx.now.date() + timedelta(days=365),
+        )
+        return (await agreements.draft(tx, terms, Actor.staff(city.staff[Role.COORDINATOR]))).id
 
 
 async def glass(world: World, consult_id: str) -> str:
@@ -85,6 +113,13 @@ async def asking(world: World, consult_id: str) -> dict[str, str]:
     return {"request": request.id, "case": case.id}
 
 
+async def his_client(world: World) -> str:
+    """A hospital system, to which nobody's records are open."""
+    admin = Actor.staff(world.houses["city"].staff[Role.ADMIN])
+    async with world.db.begin() as tx:
+        return (await clients.enter(tx, "HIS", admin)).id
+
+
 async def notice(world: World, booked: Booked) -> str:
     """A message to the patient."""
     nurse = Actor.staff(world.houses["city"].staff[Role.NURSE])
@@ -103,12 +138,42 @@ async def imaged(world: World, booked: Booked) -> dict[str, str]:
     stored = await doctor.call("POST", f"{path}/dicomweb/studies", data=dicom.ct(0, 16), headers=headers)
     assert stored.status == 200, stored.raw
     assert (await doctor.post(f"{path}/images/findings", version=1, measurements=[])).status in (200, 403)
+    upload = await begun_upload(doctor, path)
     async with world.db.read() as tx:
         (row,) = await tx.image_instances.find(consult_id=booked.consult.id)
+    async with world.db.begin() as tx:
+        study = FoundStudy("1.2.3", Named(("患者欧阳鹤",), birth_date="19700101"))
+        by = Actor.staff(world.houses["city"].staff[Role.ATTENDING])
+        allowed = await fetching.allow(tx, by, booked.consult.id, study)
     return {
         "study": row.study_id,
         "study_uid": uids.told(row.study_id),
         "series_uid": uids.told(row.series_id),
         "instance_uid": uids.told(row.id),
         "frames": "1",
+        "upload": upload,
+        "pacs": allowed.id,
     }
+
+
+async def requested(world: World, consult_id: str) -> dict[str, str]:
+    """Rows of a draft to another institution and of a proposal, as if of this consult."""
+    home, invited = (world.houses[key].institution.id for key in ("city", "county"))
+    request = sample(PanelRequest, operation(), home, consult_id=consult_id)
+    about = {"consult_id": consult_id, "request_id": request.id}
+    party = sample(InvitedParty, operation(), home, **about, invited_institution_id=invited)
+    proposal = sample(Proposal, operation(), home, **about, party_id=party.id)
+    async with world.db.begin() as tx:
+        await tx.panel_requests.add(request)
+        await tx.invited_parties.add(party)
+        await tx.panel_proposals.add(proposal)
+        await tx.append(AuditEvent(EventCode.REQUEST_DRAFTED, home, "system", consult_id, request.id))
+    return {"panel": request.id, "proposal": proposal.id}
+
+
+async def begun_upload(doctor: Browser, path: str) -> str:
+    """A resumable upload of which nothing has arrived."""
+    headers = {"X-Operation": operation(), "Tus-Resumable": "1.0.0", "Upload-Length": "9"}
+    begun = await doctor.call("POST", f"{path}/images/uploads", headers=headers)
+    assert begun.status == 201, begun.raw
+    return begun.headers["Location"].rpartition("/")[2]

@@ -23,6 +23,7 @@ from huizhen.demo_data import signature_png
 from huizhen.settings import Settings
 from huizhen.store import migrate
 from huizhen.wiring import Parts, build
+from tests.support.agreements import agree
 from tests.support.clock import FakeClock
 from tests.support.proofs import filing
 
@@ -97,6 +98,8 @@ class Browser:
             decoded = await response.json(content_type=None) if "json" in response.content_type else None
             if isinstance(decoded, dict) and isinstance(decoded.get("csrf"), str):
                 self.csrf = decoded["csrf"]
+            if method == "HEAD" and "X-Problem" in response.headers:
+                decoded = {"code": response.headers["X-Problem"]}
             return Reply(response.status, decoded, dict(response.headers), raw)
 
     async def get(self, path: str, **options: Any) -> Reply:
@@ -217,6 +220,35 @@ async def sign(
         signature=drawn(),
         reading={"sections": [], "read_aloud": False, "font_px": 18},
     )
+
+
+async def ask_experts(
+    world: World, booked: Booked, clinic: Browser, patient: Browser, *, sharing: bool = True, **case: Any
+) -> Reply:
+    """The county asks the city: refused until there is an agreement and the patient has agreed before the doctor's
+    eyes, then sent. Not `sharing`: the patient takes their word back afterwards.
+    """
+    county, city = world.houses["county"], world.houses["city"]
+    path = f"/api/consults/{booked.consult.id}"
+    values = {"invited_institution_id": city.institution.id, "reason": "r", "aim": "a", "summary": "s"}
+    values |= {"wanted_specialty": "心血管内科"} | case
+    refused = await clinic.post(f"{path}/case", **values)
+    assert (refused.status, refused.code) == (409, "visit.not_admitted"), refused.raw
+    assert "panel.consent_missing" in refused.body["reasons"]
+    async with world.db.begin() as tx:
+        if not await tx.cooperation_agreements.find(invited_id=city.institution.id):
+            await agree(tx, world.parts.services.sealer, county.institution.id, city.institution.id)
+    seen = {"capacity": "self", "basis": "own", "signer_name": PATIENT_NAME, "document": "身份证"}
+    seen["typed_name"] = county.staff[Role.INVITING].name
+    witnessed = await clinic.post(f"{path}/seats/{booked.patient.id}/consent/witness", **seen)
+    assert witnessed.status == 200, witnessed.raw
+    assert (await sign(patient)).status == 200
+    sent = await clinic.post(f"{path}/case", **values)
+    assert sent.status == 200, sent.raw
+    if not sharing:
+        gone = await patient.post("/api/seat/consent/withdraw", purposes=["share_panel"])
+        assert gone.status == 200, gone.raw
+    return sent
 
 
 def drawn() -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""A county consult with a patient, the inviting doctor, and an expert of the city hospital who took the invitation."""
+"""A county consult with a patient, the inviting doctor, and an expert of the city hospital who took the invitation.
+
+The patient had agreed to it and has taken their word back: `sign` gives it anew.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,7 +9,8 @@ from uuid import uuid4
 
 from clinic.consult import ConsultKind
 from clinic.people import Role
-from tests.huizhen.world import Booked, Browser, Reply, World, operation, sign
+from tests.huizhen.world import Booked, Browser, Reply, World, ask_experts, operation
+from tests.huizhen.world import sign as signed
 
 
 @dataclass(slots=True)
@@ -34,8 +38,7 @@ async def panel(world: World) -> Panel:
     patient, clinic = await world.patient(booked), await world.staff("county", Role.INVITING)
     city = world.houses["city"]
     invited = city.staff[Role.EXPERT].id
-    case = {
-        "invited_institution_id": city.institution.id,
+    case: dict[str, Any] = {
         "expert_ids": [invited],
         "chair_id": invited,
         "reason": "咳嗽待查",
@@ -43,12 +46,17 @@ async def panel(world: World) -> Panel:
         "summary": "胸部CT",
         "wanted_specialty": "呼吸内科",
     }
-    assert (await clinic.post(f"/api/consults/{booked.consult.id}/case", **case)).status == 200
+    await ask_experts(world, booked, clinic, patient, sharing=False, **case)
     expert = await world.staff("city", Role.EXPERT)
     asked = (await expert.get("/api/invitations")).body["items"]
     invitation = next(each for each in asked if each["state"] == "sent")
     await expert.post(f"/api/invitations/{invitation['id']}/answer", accept=True)
     return Panel(world, booked, patient, clinic, expert)
+
+
+async def sign(patient: Browser) -> Reply:
+    """The patient shares (again): until then they do not."""
+    return await signed(patient, again=True)
 
 
 async def stow(

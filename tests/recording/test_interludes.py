@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -111,3 +112,60 @@ async def test_a_bar_that_falls_while_a_grant_is_being_committed_keeps_the_tap_s
     assert not live.writing.writing
     assert live.recording.state is RecordingState.PAUSED
     await world.recorder.stop(CONSULT, "ended")
+
+
+async def test_who_is_in_the_side_room_is_in_no_file_while_the_others_go_on(world: World) -> None:
+    """HZ-34: dropped before anything is committed; a gap of theirs alone says why."""
+    await started(world, "p", "d")
+    await asyncio.sleep(0.4)
+    moment = time.time()
+    since = datetime.now(UTC)
+    world.recorder.set_aside(CONSULT, {"d": since})
+    world.recorder.set_aside(CONSULT, {"d": since})
+    assert "d" not in world.live().writing.tap._seats, "in the same turn of the event loop"
+    await asyncio.sleep(0.3)
+    await world.recorder.people_changed(CONSULT)
+    await asyncio.sleep(0.6)
+    assert world.recorder.state(CONSULT).state is RecordingState.ACTIVE  # type: ignore[union-attr]
+    (gap,) = world.db.rows("gaps")
+    assert (gap.cause, gap.seat_id, gap.ended_at) == (GapCause.SIDE_ROOM, "d", None)
+    back = time.time()
+    world.recorder.set_aside(CONSULT, {})
+    await world.recorder.people_changed(CONSULT)
+    await asyncio.sleep(0.8)
+    await world.recorder.stop(CONSULT, "ended")
+    of_d = [one for one in world.db.rows("segments") if one.seat_id == "d"]
+    for segment in of_d:
+        begins, ends = segment.started_at.timestamp(), stored_clock_ms(world, segment) / 1000
+        assert ends <= moment + 0.1 or begins >= back - 0.1, "a packet of the side-room is in a file"
+    assert len(of_d) >= 2, "recorded before and after"
+    of_p = [one for one in world.db.rows("segments") if one.seat_id == "p"]
+    assert sum(one.duration_ms for one in of_p) >= 1_500, "the others were recorded all the while"
+    (gap,) = world.db.rows("gaps")
+    assert gap.ended_at.timestamp() >= back
+
+
+async def test_who_goes_aside_while_a_grant_is_being_committed_stays_out(world: World) -> None:
+    await started(world, "p", "d")
+    begin, armed = world.db.begin, True
+
+    def going() -> object:
+        nonlocal armed
+        if armed:
+            armed = False
+            world.recorder.set_aside(CONSULT, {"d": datetime.now(UTC)})
+        return begin()
+
+    world.db.begin = going
+    await world.recorder.people_changed(CONSULT)
+    assert world.live().writing.tap._seats == {"p"}
+    await world.recorder.stop(CONSULT, "ended")
+
+
+async def test_a_recording_that_starts_during_a_side_room_leaves_it_out(world: World) -> None:
+    world.recorder.set_aside(CONSULT, {"d": datetime.now(UTC)})
+    await started(world, "p", "d")
+    assert world.live().writing.tap._seats == {"p"}
+    assert [(gap.cause, gap.seat_id) for gap in world.db.rows("gaps")] == [(GapCause.SIDE_ROOM, "d")]
+    await world.recorder.stop(CONSULT, "ended")
+    assert {one.seat_id for one in world.db.rows("segments")} == {"p"}

@@ -106,7 +106,14 @@ class Ward:
     async def drain(self) -> None:
         await self.live.chores.drain()
 
-    async def sign(self, who: str, *, permitted: tuple[Purpose, ...], refused: tuple[Purpose, ...] = ()) -> None:
+    async def sign(
+        self,
+        who: str,
+        *,
+        permitted: tuple[Purpose, ...],
+        refused: tuple[Purpose, ...] = (),
+        shared: tuple[str, ...] = (),
+    ) -> None:
         """As the consent desk would leave it, then told to the live edge."""
         seat = self.seats[who]
         async with self.db.begin() as tx:
@@ -118,7 +125,7 @@ class Ward:
                 ConsentAction.SIGNED,
                 permitted,
                 refused,
-                (),
+                shared,
                 SignerCapacity.SELF,
                 None,
                 "zh",

@@ -40,6 +40,7 @@ class FakeRoom:
         self.people: dict[str, FakeParticipant] = {}
         self.history: list[tuple[str, str]] = []
         self.taps: list[Any] = []
+        self.spotlit: str | None = None
 
     @property
     def participants(self) -> Mapping[str, FakeParticipant]:
@@ -69,6 +70,9 @@ class FakeRoom:
 
     def refresh_taps(self) -> None:
         """Nothing is cached here: taps are asked for every packet."""
+
+    def spotlight(self, participant_id: str | None) -> None:
+        self.spotlit = participant_id
 
     def close(self, reason: str) -> None:
         self.closed = True

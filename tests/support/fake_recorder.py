@@ -1,6 +1,7 @@
 """A recorder that writes nothing but keeps every rule: it asks the real gate, and holds exactly whom it may."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -20,6 +21,7 @@ class FakeRecorder:
         self.recordings: dict[str, Recording] = {}
         self.writing: dict[str, frozenset[str]] = {}
         self.bars: dict[str, dict[str, str]] = {}
+        self.aside: dict[str, dict[str, datetime]] = {}
         self.policy = RecordingPolicy()
         self.calls: list[str] = []
         self.fail: set[str] = set()
@@ -65,6 +67,10 @@ class FakeRecorder:
     def unbar(self, consult_id: str, act: str) -> None:
         self.bars.get(consult_id, {}).pop(act, None)
 
+    def set_aside(self, consult_id: str, seats: Mapping[str, datetime]) -> None:
+        self.aside[consult_id] = dict(seats)
+        self.writing[consult_id] = self.writing.get(consult_id, frozenset()) - seats.keys()
+
     async def withdraw(self, consult_id: str, seat_id: str, effect: Effect) -> None:
         await self._called("withdraw")
         if effect is Effect.DROP_PERSON:
@@ -93,7 +99,10 @@ class FakeRecorder:
         now = self._clock()
         if bars := self.bars.get(consult_id):
             raise RecordingNotPermitted(tuple(bars.values()))
-        return gate.recording_grant(consult, recording_id, present, records, policy=self.policy, now=now, beside=beside)
+        grant = gate.recording_grant(
+            consult, recording_id, present, records, policy=self.policy, now=now, beside=beside
+        )
+        return replace(grant, recorded=grant.recorded - self.aside.get(consult_id, {}).keys())
 
     async def _move(self, consult_id: str, to: RecordingState, reason: str | None) -> None:
         self.recordings[consult_id] = self.recordings[consult_id].move(to, self._clock(), reason)

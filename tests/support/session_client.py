@@ -45,6 +45,7 @@ class SessionClient:
         self.snapshot: dict[str, Any] | None = None
         self.recording: dict[str, Any] | None = None
         self.privacy: dict[str, Any] = {}
+        self.panel: dict[str, Any] = {}
 
     @property
     def caller(self) -> Caller:
@@ -123,6 +124,7 @@ class SessionClient:
         self.seats = {seat["id"]: seat for seat in snapshot["seats"]}
         self.recording = snapshot["recording"]
         self.privacy = snapshot.get("privacy", {})
+        self.panel = snapshot.get("panel", {})
 
     def _apply(self, event: dict[str, Any]) -> None:
         assert event["epoch"] == self.epoch, "an event of another epoch without a snapshot"
@@ -135,6 +137,8 @@ class SessionClient:
             self.recording = event["recording"]
         elif event["type"] == "privacy":
             self.privacy = event["privacy"]
+        elif event["type"] == "panel":
+            self.panel = event["panel"]
 
 
 def new_op() -> str:

@@ -211,6 +211,18 @@ class TimelineRow(Answer):
     outcome: str
 
 
+class WrittenBody(Body):
+    reason: Reason
+
+
+class WrittenView(Answer):
+    """A panel in writing: asked, its opinions due, begun when the experts had answered."""
+
+    asked_at: Moment
+    due_at: Moment
+    begun_at: Moment | None
+
+
 class ConsultDetail(ConsultRow):
     patient: PatientDetail
     evidence: list[EvidenceView]
@@ -233,6 +245,7 @@ class ConsultDetail(ConsultRow):
     needs_attestation: bool
     termination_advices: list[AdviceView] = Field(default_factory=list)
     hold_requests: list[HoldRequestView] = Field(default_factory=list)  # the caller's own
+    written: WrittenView | None = None
 
 
 class ConsultQuery(Query):

@@ -12,11 +12,14 @@ import eventsEn from "@/locales/en/events.json";
 import gatesEn from "@/locales/en/gates.json";
 import imagesEn from "@/locales/en/images.json";
 import policyEn from "@/locales/en/policy.json";
+import partiesEn from "@/locales/en/parties.json";
+import panelroomEn from "@/locales/en/panelroom.json";
 import papersEn from "@/locales/en/papers.json";
 import sharedEn from "@/locales/en/shared.json";
 import uploadsEn from "@/locales/en/uploads.json";
 import templatesEn from "@/locales/en/templates.json";
 import waitingEn from "@/locales/en/waiting.json";
+import writtenEn from "@/locales/en/written.json";
 import actsZh from "@/locales/zh/acts.json";
 import archiveZh from "@/locales/zh/archive.json";
 import consultZh from "@/locales/zh/consult.json";
@@ -26,20 +29,23 @@ import eventsZh from "@/locales/zh/events.json";
 import gatesZh from "@/locales/zh/gates.json";
 import imagesZh from "@/locales/zh/images.json";
 import policyZh from "@/locales/zh/policy.json";
+import partiesZh from "@/locales/zh/parties.json";
+import panelroomZh from "@/locales/zh/panelroom.json";
 import papersZh from "@/locales/zh/papers.json";
 import sharedZh from "@/locales/zh/shared.json";
 import uploadsZh from "@/locales/zh/uploads.json";
 import templatesZh from "@/locales/zh/templates.json";
 import waitingZh from "@/locales/zh/waiting.json";
+import writtenZh from "@/locales/zh/written.json";
 import Shell from "./Shell.vue";
 import { router } from "./router";
 
 startI18n({
   zh: {
-    shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh, gates: gatesZh, uploads: uploadsZh, templates: templatesZh, papers: papersZh, waiting: waitingZh, glance: glanceZh, policy: policyZh, acts: actsZh, images: imagesZh,
+    shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh, gates: gatesZh, uploads: uploadsZh, templates: templatesZh, papers: papersZh, waiting: waitingZh, glance: glanceZh, policy: policyZh, parties: partiesZh, acts: actsZh, panelroom: panelroomZh, written: writtenZh, images: imagesZh,
   },
   en: {
-    shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn, gates: gatesEn, uploads: uploadsEn, templates: templatesEn, papers: papersEn, waiting: waitingEn, glance: glanceEn, policy: policyEn, acts: actsEn, images: imagesEn,
+    shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn, gates: gatesEn, uploads: uploadsEn, templates: templatesEn, papers: papersEn, waiting: waitingEn, glance: glanceEn, policy: policyEn, parties: partiesEn, acts: actsEn, panelroom: panelroomEn, written: writtenEn, images: imagesEn,
   },
 });
 startReasons();

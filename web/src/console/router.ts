@@ -99,6 +99,14 @@ export const routes: RouteRecordRaw[] = [
     path: "/console/policies", name: "policies", component: () => import("./pages/PoliciesPage.vue"),
     meta: { title: "policies", icon: "record", roles: ["admin"], rail: true },
   },
+  {
+    path: "/console/directory", name: "directory", component: () => import("./pages/DirectoryPage.vue"),
+    meta: { title: "directory", icon: "search", roles: ["coordinator", "admin", "inviting"], rail: true },
+  },
+  {
+    path: "/console/agreements", name: "agreements", component: () => import("./pages/AgreementsPage.vue"),
+    meta: { title: "agreements", icon: "pen", roles: ["coordinator", "admin", "inviting"], rail: true },
+  },
   { path: "/:rest(.*)*", redirect: () => home() },
 ];
 

@@ -98,6 +98,7 @@ export interface ConsultDetail extends ConsultRow {
   fee_cents: number; institution: string; my_seat?: string | null;
   attestation?: AttestationView | null; whereabouts_told: boolean; may: string[]; needs_attestation: boolean;
   termination_advices: Advice[]; hold_requests: HoldRequest[];
+  written?: { asked_at: string; due_at: string; begun_at: string | null } | null;
 }
 export interface SeatAdded { seat: string; link: SeatLink }
 

@@ -6,6 +6,7 @@ import { startElder } from "@/shared/elder";
 import { startI18n } from "@/shared/i18n";
 import { startReasons } from "@/shared/reasons";
 import enGates from "@/locales/en/gates.json";
+import enPanelroom from "@/locales/en/panelroom.json";
 import enPapers from "@/locales/en/papers.json";
 import enLobby from "@/locales/en/lobby.json";
 import enAssist from "@/locales/en/assist.json";
@@ -13,6 +14,7 @@ import enPatient from "@/locales/en/patient.json";
 import enShared from "@/locales/en/shared.json";
 import zhGates from "@/locales/zh/gates.json";
 import enUploads from "@/locales/en/uploads.json";
+import zhPanelroom from "@/locales/zh/panelroom.json";
 import zhPapers from "@/locales/zh/papers.json";
 import zhLobby from "@/locales/zh/lobby.json";
 import zhAssist from "@/locales/zh/assist.json";
@@ -24,8 +26,8 @@ import { journey } from "./journey";
 import { startPrompts } from "./prompts";
 
 startI18n({
-  zh: { shared: zhShared, patient: zhPatient, gates: { where: zhGates.where, waiting: zhGates.waiting }, uploads: zhUploads, papers: zhPapers, lobby: zhLobby, assist: zhAssist },
-  en: { shared: enShared, patient: enPatient, gates: { where: enGates.where, waiting: enGates.waiting }, uploads: enUploads, papers: enPapers, lobby: enLobby, assist: enAssist },
+  zh: { shared: zhShared, patient: zhPatient, gates: { where: zhGates.where, waiting: zhGates.waiting }, uploads: zhUploads, papers: zhPapers, lobby: zhLobby, assist: zhAssist, panelroom: zhPanelroom },
+  en: { shared: enShared, patient: enPatient, gates: { where: enGates.where, waiting: enGates.waiting }, uploads: enUploads, papers: enPapers, lobby: enLobby, assist: enAssist, panelroom: enPanelroom },
 });
 startPrompts();
 startElder();

@@ -1,7 +1,7 @@
 /** What the room says in words: one sentence about the picture, one about ourselves. */
 import type { CallState } from "@/rtc/call";
 import type { RemoteTrack } from "@/rtc/peer";
-import { others, shows, type RoomState } from "@/rtc/room-state";
+import { awayAside, others, shows, type RoomState } from "@/rtc/room-state";
 import type { Words } from "@/shared/i18n";
 import type { SeatView, Source } from "@/shared/protocol";
 
@@ -9,9 +9,14 @@ export interface Main { seat: SeatView; source: Extract<Source, "camera" | "scre
 
 const DOCTORS = new Set(["attending", "inviting", "chair", "expert"]);
 
-/** Whom to show large: a shared screen, then the doctor of a visit, then who speaks in a panel, then anybody. */
+/** Whom to show large: whom the chair shows everybody, a shared screen, the doctor of a visit, who speaks in a panel, then
+ * anybody. Experts who talk apart are not seen now. */
 export function mainPicture(room: RoomState): Main | null {
-  const here = others(room);
+  const present = others(room);
+  const seen = present.filter((seat) => !awayAside(room, seat.id));
+  const here = seen.length ? seen : present;
+  const spotlit = here.find((seat) => seat.id === room.panel?.spotlight);
+  if (spotlit) return { seat: spotlit, source: "camera" };
   const sharing = here.find((seat) => shows(seat, "screen"));
   if (sharing) return { seat: sharing, source: "screen" };
   const speaking = here.find((seat) => seat.id === room.speaker);
@@ -26,6 +31,7 @@ export function pictureWords(state: CallState, main: Main, remote: RemoteTrack |
   const name = seat.display_name;
   if (state.link !== "live" || state.media === "interrupted") return ""; // said about ourselves
   if (!seat.online) return t("patient:live.doctorOffline", { name });
+  if (state.room && awayAside(state.room, seat.id)) return t("panelroom:side.tile");
   const level = state.room?.qualities[seat.id]?.level ?? seat.quality;
   if (level === "lost") return t("patient:live.doctorOffline", { name });
   if (level === "poor") return t("patient:live.doctorPoor", { name });

@@ -141,6 +141,19 @@ export class Call {
     this.session.act("person.declare", { display_name, kind, on_camera, ...(agrees === null ? {} : { agrees }) });
   answerFor = (seat: string, agrees: boolean): Promise<Ack> => this.session.act("person.answer", { seat, agrees });
   personGone = (seat: string): Promise<Ack> => this.session.act("person.gone", { seat });
+  openPanel = (): Promise<Ack> => this.session.act("panel.open");
+  orderPanel = (seats: string[]): Promise<Ack> => this.session.act("panel.order", { seats });
+  giveWord = (seat: string | null): Promise<Ack> => this.session.act("panel.word", { seat });
+  nextWord = (): Promise<Ack> => this.session.act("panel.next");
+  spotlight = (seat: string | null): Promise<Ack> => this.session.act("panel.spotlight", { seat });
+  handOver = (seat: string): Promise<Ack> => this.session.act("panel.chair", { seat });
+  takeChair = (): Promise<Ack> => this.session.act("panel.take");
+  askToMute = (seat: string): Promise<Ack> => this.session.act("panel.ask", { seat });
+  startSide = (inviting: boolean): Promise<Ack> => this.session.act("side.start", { inviting });
+  enterSide = (): Promise<Ack> => this.session.act("side.enter");
+  leaveSide = (): Promise<Ack> => this.session.act("side.leave");
+  listenFromSide = (on: boolean): Promise<Ack> => this.session.act("side.listen", { on });
+  endSide = (): Promise<Ack> => this.session.act("side.end");
   attest = (seats: string[]): Promise<Ack> => this.session.act("room.attest", { seats });
   spoken = (seat: string, phase: "begin" | "end" | "cancel"): Promise<Ack> => this.session.act("consent.spoken", { seat, phase });
   invite = (role: Role, display_name: string, relation: string): Promise<Ack<{ seat: string; link: SeatLink }>> =>

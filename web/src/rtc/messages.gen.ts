@@ -22,7 +22,7 @@ export interface AdmittedTold {
 
 export interface AskedTold {
   type: "asked";
-  what: "privacy_resume";
+  what: "privacy_resume" | "mute";
   by: string;
 }
 
@@ -140,6 +140,11 @@ export interface Leave {
   op: string;
 }
 
+export interface MeTold {
+  type: "me";
+  me: MeView;
+}
+
 export interface MeView {
   seat: string;
   role: string;
@@ -164,6 +169,63 @@ export interface MediaView {
 export interface NoticeTold {
   type: "notice";
   code: string;
+}
+
+export interface PanelAsk {
+  op: string;
+  seat: string;
+}
+
+export interface PanelChair {
+  op: string;
+  seat: string;
+}
+
+export interface PanelNext {
+  op: string;
+}
+
+export interface PanelOpen {
+  op: string;
+}
+
+export interface PanelOrder {
+  op: string;
+  seats: string[];
+}
+
+export interface PanelSpotlight {
+  op: string;
+  seat: string | null;
+}
+
+export interface PanelTake {
+  op: string;
+}
+
+export interface PanelTold {
+  epoch: string;
+  seq: number;
+  type: "panel";
+  panel: PanelView;
+}
+
+export interface PanelView {
+  quorum: QuorumView;
+  chair?: string;
+  heirs?: string[];
+  opened_at?: string;
+  turns?: string[];
+  word?: string;
+  hands?: string[];
+  spotlight?: string;
+  side?: SideView;
+  side_open_to?: string[];
+}
+
+export interface PanelWord {
+  op: string;
+  seat: string | null;
 }
 
 export interface PauseView {
@@ -262,6 +324,13 @@ export interface QueueView {
   doctor_here?: boolean;
 }
 
+export interface QuorumView {
+  state: "before" | "held" | "grace" | "lapsed";
+  missing?: string[];
+  since?: string;
+  until?: string;
+}
+
 export interface Ready {
   op: string;
   ready: boolean;
@@ -343,6 +412,7 @@ export interface SeatView {
   ready?: boolean;
   declared_by?: string;
   kind?: string;
+  held?: string[];
 }
 
 export interface ShownVideo {
@@ -350,6 +420,36 @@ export interface ShownVideo {
   source: "mic" | "camera" | "screen";
   width: number;
   height: number;
+}
+
+export interface SideEnd {
+  op: string;
+}
+
+export interface SideEnter {
+  op: string;
+}
+
+export interface SideLeave {
+  op: string;
+}
+
+export interface SideListen {
+  op: string;
+  on: boolean;
+}
+
+export interface SideStart {
+  op: string;
+  inviting?: boolean;
+}
+
+export interface SideView {
+  by: string;
+  since: string;
+  members: string[];
+  hearing?: string[];
+  inviting?: boolean;
 }
 
 export interface SlotView {
@@ -377,6 +477,7 @@ export interface SnapshotView {
   refused?: string[];
   privacy?: PrivacyView;
   words?: WordsView[];
+  panel?: PanelView;
 }
 
 export interface SpeakerTold {
@@ -501,6 +602,7 @@ export type RoomTold =
   | RecordingTold
   | ConsentTold
   | PrivacyTold
+  | PanelTold
   | ChatTold
   | EndedTold;
 
@@ -515,6 +617,7 @@ export type DirectTold =
   | RemovedTold
   | VideoLimitedTold
   | AskedTold
+  | MeTold
   | WordsTold
   | NoticeTold
   | AdmissionTold
@@ -561,6 +664,19 @@ export interface ClientEvents {
   "table.act": TableAct;
   "table.since": TableSince;
   "table.point": TablePoint;
+  "panel.open": PanelOpen;
+  "panel.order": PanelOrder;
+  "panel.word": PanelWord;
+  "panel.next": PanelNext;
+  "panel.spotlight": PanelSpotlight;
+  "panel.chair": PanelChair;
+  "panel.take": PanelTake;
+  "panel.ask": PanelAsk;
+  "side.start": SideStart;
+  "side.enter": SideEnter;
+  "side.leave": SideLeave;
+  "side.listen": SideListen;
+  "side.end": SideEnd;
   "stats": Stats;
 }
 
@@ -594,5 +710,18 @@ export interface ClientAcks {
   "table.act": Ack<{ version: number }>;
   "table.since": Ack<{ epoch: string; version: number; acts: TableTold[]; document?: object }>;
   "table.point": Ack;
+  "panel.open": Ack;
+  "panel.order": Ack;
+  "panel.word": Ack;
+  "panel.next": Ack;
+  "panel.spotlight": Ack;
+  "panel.chair": Ack;
+  "panel.take": Ack;
+  "panel.ask": Ack;
+  "side.start": Ack;
+  "side.enter": Ack;
+  "side.leave": Ack;
+  "side.listen": Ack;
+  "side.end": Ack;
   "stats": Ack;
 }

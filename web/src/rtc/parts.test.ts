@@ -5,7 +5,7 @@ import { retryDelay } from "./backoff";
 import { Demands } from "./demands";
 import { LocalMedia, verdictOf } from "./devices";
 import { engine, family, inApp } from "./in-app";
-import { admitted, applyDirect, applyRoom, fromSnapshot, others } from "./room-state";
+import { admitted, applyDirect, applyRoom, awayAside, fromSnapshot, isAside, others } from "./room-state";
 import { StatsSampler } from "./stats";
 
 const seat = (id: string, more: Partial<SeatView> = {}): SeatView => ({
@@ -43,6 +43,19 @@ describe("room state", () => {
     expect([state.privacy.pauses, state.privacy.exam?.state, state.askedBy]).toEqual([undefined, "on", null]);
     const side = applyRoom(state, { epoch: "e", seq: 4, type: "seat", seat: seat("side", { role: "declared", state: "admitted", declared_by: "doc" }) });
     expect(others(side).map((one) => one.id)).not.toContain("side");
+  });
+
+  it("knows who is aside, who the chair asked to mute, and what a new chair may do", () => {
+    const side = { by: "a", since: "2026-03-10T09:00:00Z", members: ["a", "b"] };
+    let state = applyRoom(start, { epoch: "e", seq: 2, type: "panel", panel: { quorum: { state: "held" }, side } });
+    expect([isAside(state, "a"), isAside(state, "me"), awayAside(state, "a"), awayAside(state, "d")]).toEqual([true, false, true, false]);
+    state = applyRoom(state, { epoch: "e", seq: 3, type: "panel", panel: { quorum: { state: "held" }, side: { ...side, members: ["a", "me"] } } });
+    expect([isAside(state, "me"), awayAside(state, "a")]).toEqual([true, false]);
+    state = applyDirect(state, { type: "asked", what: "mute", by: "a" });
+    expect([state.muteAskedBy, state.askedBy]).toEqual(["a", null]);
+    state = applyDirect(state, { type: "me", me: { seat: "me", role: "chair", may: ["preside"], publish: [] } });
+    expect(state.me.may).toEqual(["preside"]);
+    expect(fromSnapshot(snapshot, state, NOW).panel).toBeNull();
   });
 
   it("keeps one of two equal chat messages, and ignores events of a newer server", () => {

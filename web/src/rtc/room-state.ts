@@ -1,6 +1,6 @@
 /** What a page knows of its room: a pure function of a snapshot and the events after it. */
 import type {
-  ChatMessage, DirectEvent, Me, PrivacyView, QualityLevel, QueuePlace, RecordingView, RoomEvent, SeatView, Snapshot, WaitingWords,
+  ChatMessage, DirectEvent, Me, PanelView, PrivacyView, QualityLevel, QueuePlace, RecordingView, RoomEvent, SeatView, Snapshot, WaitingWords,
 } from "../shared/protocol";
 
 export interface Quality {
@@ -28,6 +28,10 @@ export interface RoomState {
   readonly privacy: PrivacyView;
   /** The seat that asks me to end my privacy pause. */
   readonly askedBy: string | null;
+  /** Chair, order, hands, side-room and quorum of a panel; null elsewhere. */
+  readonly panel: PanelView | null;
+  /** The chair who asks me to mute myself. */
+  readonly muteAskedBy: string | null;
   /** Codes of the latest notices, newest last, at most 20. */
   readonly notices: readonly { id: number; code: string }[];
   readonly endedReason: string | null;
@@ -56,6 +60,8 @@ export function fromSnapshot(snapshot: Snapshot, former: RoomState | null, nowMs
     videoLimited: former?.videoLimited ?? false,
     privacy: snapshot.privacy ?? {},
     askedBy: null,
+    panel: snapshot.panel ?? null,
+    muteAskedBy: null,
     notices: former?.notices ?? [],
     endedReason: null,
     skew: Number.isNaN(served) ? 0 : served - nowMs,
@@ -77,6 +83,8 @@ export function applyRoom(state: RoomState, event: RoomEvent): RoomState {
     }
     case "privacy":
       return { ...state, privacy: event.privacy, askedBy: event.privacy.pauses?.some((one) => one.seat === state.me.seat) ? state.askedBy : null };
+    case "panel":
+      return { ...state, panel: event.panel };
     case "chat":
       if (state.chat.some((message) => message.id === event.message.id)) return state;
       return { ...state, chat: [...state.chat, event.message].slice(-MAX_CHAT) };
@@ -112,7 +120,9 @@ export function applyDirect(state: RoomState, event: DirectEvent): RoomState {
     case "video_limited":
       return { ...state, videoLimited: event.on };
     case "asked":
-      return { ...state, askedBy: event.by };
+      return event.what === "mute" ? { ...state, muteAskedBy: event.by } : { ...state, askedBy: event.by };
+    case "me":
+      return { ...state, me: event.me };
     case "notice": {
       const id = (state.notices.at(-1)?.id ?? 0) + 1;
       return { ...state, notices: [...state.notices, { id, code: event.code }].slice(-MAX_NOTICES) };
@@ -127,6 +137,11 @@ export const admitted = (state: RoomState | null): boolean => mySeat(state)?.sta
 
 /** Whether a picture of this seat is to be expected: a stopped screen or camera stays published, but muted. */
 export const shows = (seat: SeatView, source: "camera" | "screen"): boolean => seat.publishing.includes(source) && !seat.muted.includes(source);
+
+/** Whether this seat is in the experts' side-room. */
+export const isAside = (state: RoomState | null, seat: string): boolean => state?.panel?.side?.members.includes(seat) ?? false;
+/** Neither seen nor heard by me: they are aside and I am not. */
+export const awayAside = (state: RoomState, seat: string): boolean => isAside(state, seat) && !isAside(state, state.me.seat);
 
 /** Everybody else who is in the room, doctors first, in a stable order. */
 export function others(state: RoomState): SeatView[] {

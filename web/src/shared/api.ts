@@ -46,6 +46,11 @@ export class Api {
     this.csrf = token ?? null;
   }
 
+  /** Headers of a request that changes something and is not sent from here (tus). */
+  changing(): Record<string, string> {
+    return { "X-Operation": operationId(), ...(this.csrf ? { "X-CSRF": this.csrf } : {}) };
+  }
+
   get<T>(path: string, query: Record<string, string | number | undefined> = {}, options: ApiOptions = {}): Promise<T> {
     const pairs = Object.entries(query).filter((pair): pair is [string, string | number] => pair[1] !== undefined);
     const text = new URLSearchParams(pairs.map(([k, v]) => [k, String(v)])).toString();

@@ -167,7 +167,29 @@ export interface SeatView {
   /** The seat at whose side a person of role "declared" is, and what they are. */
   declared_by?: string | null;
   kind?: string | null;
+  /** Consents without which this person cannot be let in yet. */
+  held?: string[];
 }
+
+/** The room of a panel; everybody is told all of it. */
+export interface PanelView {
+  quorum: { state: "before" | "held" | "grace" | "lapsed"; missing?: string[]; since?: string | null; until?: string | null };
+  chair?: string | null;
+  /** Who may take the chair now. */
+  heirs?: string[];
+  opened_at?: string | null;
+  turns?: string[];
+  word?: string | null;
+  /** Raised hands, the first raised first. */
+  hands?: string[];
+  spotlight?: string | null;
+  side?: SideRoomView | null;
+  /** Who may start a side-room, or enter the one that is on. */
+  side_open_to?: string[];
+}
+
+/** Experts talk among themselves: who, since when, who of them also hears the others. */
+export interface SideRoomView { by: string; since: string; members: string[]; hearing?: string[]; inviting?: boolean }
 
 /** Privacy pauses in force and the exam view, asked for or on. */
 export interface PrivacyView {
@@ -213,6 +235,7 @@ export interface Snapshot {
   refused?: string[];
   privacy?: PrivacyView | null;
   words?: WaitingWords[];
+  panel?: PanelView | null;
 }
 
 export type RoomEvent = { epoch: string; seq: number } & (
@@ -221,6 +244,7 @@ export type RoomEvent = { epoch: string; seq: number } & (
   | { type: "recording"; recording: RecordingView | null }
   | { type: "consent"; seat: string; standing: Partial<Record<Purpose, Standing>> }
   | { type: "privacy"; privacy: PrivacyView }
+  | { type: "panel"; panel: PanelView }
   | { type: "chat"; message: ChatMessage }
   | { type: "ended"; reason: string }
 );
@@ -243,6 +267,7 @@ export type DirectEvent =
   | { type: "video_limited"; on: boolean }
   | { type: "admission"; allowed: boolean; reasons: string[] }
   | { type: "asked"; what: string; by: string }
+  | { type: "me"; me: Me }
   | { type: "table"; epoch: string; version: number; seat: string; op: string; act: TableAct }
   | { type: "pointer"; seat: string; colour: string; instance: string; frame: number; x: number; y: number }
   | { type: "notice"; code: string };

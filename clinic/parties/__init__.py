@@ -1,0 +1,1 @@
+"""Who may consult whom: the directory of institutions, their cooperation agreements, and matching (rules 1.3)."""
