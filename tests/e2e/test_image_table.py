@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page, expect
 
-from tests.e2e.house import House, People, visitors
+from tests.e2e.house import PHONE, House, People, visitors
 from tests.e2e.looking import look, problems
-from tests.e2e.visit import NAMES, SIGN_IN, blank
+from tests.e2e.visit import SIGN_IN, blank
 from tests.support import dicom
 
 pytestmark = pytest.mark.browser
@@ -37,31 +38,33 @@ async def say(page: Page, method: str, path: str, **body: Any) -> Any:
 
 
 async def asked(people: People, clinic: Page, expert: Page) -> None:
-    """The clinic invites the expert, who comes; the patient lets their hospital see."""
-    consult = people.house.demo["consults"]["panel"]
+    """The clinic asks, the patient agrees before its eyes, the request goes out, the expert comes."""
+    consult = f"/api/consults/{people.house.demo['consults']['panel']}"
     invited = people.house.demo["institutions"]["province"]
     doctors = await say(clinic, "GET", f"/api/directory/institutions/{invited}/experts")
     chosen = next(each["id"] for each in doctors["items"] if each["name"] == "赵仁心")
-    await say(
-        clinic,
-        "POST",
-        f"/api/consults/{consult}/case",
-        invited_institution_id=invited,
-        expert_ids=[chosen],
-        chair_id=chosen,
-        reason="咳嗽待查",
-        aim="明确诊断",
-        summary="胸部CT",
-        wanted_specialty="呼吸内科",
-    )
-    waiting = (await say(expert, "GET", "/api/invitations"))["items"]
-    await say(
-        expert, "POST", f"/api/invitations/{next(e['id'] for e in waiting if e['state'] == 'sent')}/answer", accept=True
-    )
-    patient = await blank(people, {"width": 390, "height": 844}, "/p")
+    case = {
+        "invited_institution_id": invited,
+        "expert_ids": [chosen],
+        "chair_id": chosen,
+        "wanted_specialty": "呼吸内科",
+    }
+    case |= {"reason": "咳嗽待查", "aim": "明确诊断", "summary": "胸部CT"}
+    with pytest.raises(PlaywrightError, match=r"panel\.consent_missing"):
+        await say(clinic, "POST", f"{consult}/case", **case)
+    seats = (await say(clinic, "GET", consult))["seats"]
+    seat = next(each["id"] for each in seats if each["role"] == "patient")
+    seen = {"capacity": "self", "basis": "own", "signer_name": "王秀兰", "document": "身份证", "typed_name": "孙远山"}
+    await say(clinic, "POST", f"{consult}/seats/{seat}/consent/witness", **seen)
+    patient = await blank(people, PHONE, "/p")
     link = people.house.demo["links"]["panel.patient"]["secret"]
     steps = ["identity", "devices", "consent"]
     await patient.evaluate(SIGN_IN, {"secret": link, "name": "王秀兰", "decisions": {}, "steps": steps})
+    await say(clinic, "POST", f"{consult}/case", **case)
+    waiting = next(
+        each["id"] for each in (await say(expert, "GET", "/api/invitations"))["items"] if each["state"] == "sent"
+    )
+    await say(expert, "POST", f"/api/invitations/{waiting}/answer", accept=True)
 
 
 async def both_open(people: People) -> tuple[Page, Page]:
@@ -85,7 +88,6 @@ def files(folder: Path, slices: int = 6, side: int = 128) -> list[Path]:
 
 async def test_what_one_scrolls_to_the_other_sees(house: House, tmp_path: Path) -> None:
     problems.clear()
-    assert "visit.patient" in NAMES
     async with visitors(house) as people:
         clinic, expert = await both_open(people)
         await clinic.set_input_files("input[name=images]", files(tmp_path))
