@@ -15,6 +15,7 @@ import partiesEn from "@/locales/en/parties.json";
 import panelroomEn from "@/locales/en/panelroom.json";
 import papersEn from "@/locales/en/papers.json";
 import sharedEn from "@/locales/en/shared.json";
+import sourcesEn from "@/locales/en/sources.json";
 import uploadsEn from "@/locales/en/uploads.json";
 import templatesEn from "@/locales/en/templates.json";
 import waitingEn from "@/locales/en/waiting.json";
@@ -31,6 +32,7 @@ import partiesZh from "@/locales/zh/parties.json";
 import panelroomZh from "@/locales/zh/panelroom.json";
 import papersZh from "@/locales/zh/papers.json";
 import sharedZh from "@/locales/zh/shared.json";
+import sourcesZh from "@/locales/zh/sources.json";
 import uploadsZh from "@/locales/zh/uploads.json";
 import templatesZh from "@/locales/zh/templates.json";
 import waitingZh from "@/locales/zh/waiting.json";
@@ -40,10 +42,10 @@ import { router } from "./router";
 
 startI18n({
   zh: {
-    shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh, gates: gatesZh, uploads: uploadsZh, templates: templatesZh, papers: papersZh, waiting: waitingZh, glance: glanceZh, policy: policyZh, parties: partiesZh, acts: actsZh, panelroom: panelroomZh, written: writtenZh,
+    shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh, gates: gatesZh, uploads: uploadsZh, templates: templatesZh, papers: papersZh, waiting: waitingZh, glance: glanceZh, policy: policyZh, parties: partiesZh, acts: actsZh, panelroom: panelroomZh, written: writtenZh, sources: sourcesZh,
   },
   en: {
-    shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn, gates: gatesEn, uploads: uploadsEn, templates: templatesEn, papers: papersEn, waiting: waitingEn, glance: glanceEn, policy: policyEn, parties: partiesEn, acts: actsEn, panelroom: panelroomEn, written: writtenEn,
+    shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn, gates: gatesEn, uploads: uploadsEn, templates: templatesEn, papers: papersEn, waiting: waitingEn, glance: glanceEn, policy: policyEn, parties: partiesEn, acts: actsEn, panelroom: panelroomEn, written: writtenEn, sources: sourcesEn,
   },
 });
 startReasons();
