@@ -18,6 +18,7 @@ import requestsEn from "@/locales/en/requests.json";
 import panelroomEn from "@/locales/en/panelroom.json";
 import papersEn from "@/locales/en/papers.json";
 import sharedEn from "@/locales/en/shared.json";
+import sourcesEn from "@/locales/en/sources.json";
 import uploadsEn from "@/locales/en/uploads.json";
 import templatesEn from "@/locales/en/templates.json";
 import waitingEn from "@/locales/en/waiting.json";
@@ -37,6 +38,7 @@ import requestsZh from "@/locales/zh/requests.json";
 import panelroomZh from "@/locales/zh/panelroom.json";
 import papersZh from "@/locales/zh/papers.json";
 import sharedZh from "@/locales/zh/shared.json";
+import sourcesZh from "@/locales/zh/sources.json";
 import uploadsZh from "@/locales/zh/uploads.json";
 import templatesZh from "@/locales/zh/templates.json";
 import waitingZh from "@/locales/zh/waiting.json";
@@ -46,10 +48,10 @@ import { router } from "./router";
 
 startI18n({
   zh: {
-    shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh, gates: gatesZh, uploads: uploadsZh, templates: templatesZh, papers: papersZh, waiting: waitingZh, glance: glanceZh, policy: policyZh, parties: partiesZh, requests: requestsZh, acts: actsZh, panelroom: panelroomZh, written: writtenZh, images: imagesZh, outcome: outcomeZh,
+    shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh, gates: gatesZh, uploads: uploadsZh, templates: templatesZh, papers: papersZh, waiting: waitingZh, glance: glanceZh, policy: policyZh, parties: partiesZh, requests: requestsZh, acts: actsZh, panelroom: panelroomZh, written: writtenZh, images: imagesZh, outcome: outcomeZh, sources: sourcesZh,
   },
   en: {
-    shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn, gates: gatesEn, uploads: uploadsEn, templates: templatesEn, papers: papersEn, waiting: waitingEn, glance: glanceEn, policy: policyEn, parties: partiesEn, requests: requestsEn, acts: actsEn, panelroom: panelroomEn, written: writtenEn, images: imagesEn, outcome: outcomeEn,
+    shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn, gates: gatesEn, uploads: uploadsEn, templates: templatesEn, papers: papersEn, waiting: waitingEn, glance: glanceEn, policy: policyEn, parties: partiesEn, requests: requestsEn, acts: actsEn, panelroom: panelroomEn, written: writtenEn, images: imagesEn, outcome: outcomeEn, sources: sourcesEn,
   },
 });
 startReasons();
