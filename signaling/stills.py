@@ -1,7 +1,8 @@
 """A still out of the call into the case: of which stream it may be, and when of none.
 
 Only what a device or a shared screen shows (an ultrasound, a microscope), never a person's camera. Never while somebody
-asked for privacy, and never during an exam view: what must not be recorded must not be taken picture by picture.
+asked for privacy, never during an exam view, and never of who is in the side-room (HZ-34): what must not be recorded
+must not be taken picture by picture.
 """
 
 from dataclasses import dataclass
@@ -9,14 +10,14 @@ from dataclasses import dataclass
 from consent import interludes
 from imaging.errors import ImagingError
 from rtc.negotiation import Source
-from signaling import showing
+from signaling import panel_state, showing
 from signaling.errors import NotJoined, RoomOver
 from signaling.live import Live
-from signaling.room import LiveRoom
+from signaling.room import LiveRoom, owner_of
 
 
 class StillPrivate(ImagingError):
-    """Privacy was asked for, or an exam view is on: no still may be taken now."""
+    """Privacy was asked for, an exam view is on, or it is shown in the side-room: no still may be taken now."""
 
     code = "images.still_private"
 
@@ -46,7 +47,10 @@ def may_take(live: Live, consult_id: str, seat_id: str | None, participant: str)
     if seat_id is None or seat_id not in room.in_call:
         raise NotJoined
     source = _source(room, participant)
-    if _private(room) or (participant, source) in showing.hidden_from(room, seat_id):
+    apart = owner_of(participant) in panel_state.aside(room) or (participant, source) in showing.hidden_from(
+        room, seat_id
+    )
+    if apart or _private(room):
         raise StillPrivate
     return StillOf(participant, source)
 
