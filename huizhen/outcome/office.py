@@ -14,7 +14,7 @@ from clinic.consult import Consult
 from clinic.documents import canonical, digest
 from clinic.panels import copying
 from clinic.panels.dossier import dossier
-from clinic.panels.outcome import OpinionPaper, SealedCopy
+from clinic.panels.outcome import CopyState, OpinionPaper, SealedCopy
 from consent import panel_papers
 from consent.attesting import AttestationKind, Attested, AuthorityFailed
 from consent.panel_papers import SealedPaper
@@ -81,9 +81,16 @@ class OutcomeOffice:
         return made
 
     async def make(self, copy: SealedCopy) -> SealedCopy:
-        """Package, seal, encrypt, store; then the row, its event and its clock in one transaction."""
+        """Package, seal, encrypt, store; then the row, its event and its clock in one transaction.
+
+        One that was made meanwhile is left as it is: its object belongs to its row.
+        """
         tools = self._tools
         async with self._one_at_a_time:
+            async with tools.db.read() as tx:
+                copy = await tx.sealed_copies.get(copy.id)
+            if copy.state is CopyState.SEALED:
+                return copy
             paper = await self._file(copy.consult_id)
             content = await self._content(copy, paper)
             async with tools.db.read() as tx:

@@ -293,6 +293,8 @@ async def test_a_late_row_is_left_alone_by_a_second_maker(house: House) -> None:
     consult = await house.closed()
     due = (await house.copies(consult))[house.world.home.id]
     first = await house.office.make(due)
+    assert await house.office.make(due) == first
+    assert house.proved(await house.office.read(first)).ok
     async with house.database.begin() as tx:
         again = await copying.sealed(tx, replace(due, package_sha256="0" * 64))
         kept = await intake.on_copy_sealed(tx, again)
