@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page, expect
 
-from tests.e2e.house import PHONE, House, People, visitors
+from tests.e2e.house import PATIENCE_MS, PHONE, House, People, visitors
 from tests.e2e.looking import look, problems
 from tests.e2e.visit import SIGN_IN, blank
 from tests.support import dicom
@@ -91,10 +91,10 @@ async def test_what_one_scrolls_to_the_other_sees(house: House, tmp_path: Path) 
     async with visitors(house) as people:
         clinic, expert = await both_open(people)
         await clinic.set_input_files("input[name=images]", files(tmp_path))
-        await expect(clinic.locator(".upload .good")).to_be_visible()
+        await expect(clinic.locator(".upload .good")).to_be_visible(timeout=PATIENCE_MS)
         await clinic.click("[data-series=CT]")
-        await expect(clinic.locator(".viewer[data-whole=true]")).to_be_visible()
-        await expect(expert.locator(".viewer[data-whole=true]")).to_be_visible()  # followed: opened, and on record
+        for page in (clinic, expert):  # the expert follows: opened there too, and on record
+            await expect(page.locator(".viewer[data-whole=true]")).to_be_visible(timeout=PATIENCE_MS)
         at = int(await clinic.locator(".viewer").get_attribute("data-at") or "")
         frame = clinic.locator(".frame")
         await frame.focus()
