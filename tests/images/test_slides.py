@@ -7,6 +7,7 @@ import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image
+from pydicom.uid import UID
 
 from huizhen.images import slides, wire
 from huizhen.inspection.verdict import Refused
@@ -114,7 +115,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "tiles of another size": (of(Rows=32, Columns=32, NumberOfFrames=16), "upload.damaged"),
     "fewer tiles than it says": (of(TotalPixelMatrixRows=256, NumberOfFrames=8), "upload.damaged"),
     "no pixels": (
-        dicom.file_of(dicom.dataset(dicom.ct_slice(0, 16), SOPClassUID=dicom.UID(dicom.SLIDE))),
+        dicom.file_of(dicom.dataset(dicom.ct_slice(0, 16), SOPClassUID=UID(dicom.SLIDE))),
         wire.UNSUPPORTED,
     ),
 }

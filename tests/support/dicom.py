@@ -249,14 +249,14 @@ def slide_level(
         for r in range(rows)
         for c in range(columns)
     ]
-    colours = {"outcolorspace": "RGB"} if rgb else {}
+    colours: dict[str, Any] = {"outcolorspace": "RGB"} if rgb else {}
     tiles = [bytes(imagecodecs.jpeg8_encode(each, level=85, **colours)) + tail for each in cut]
     lens, shared, measures = Dataset(), Dataset(), Dataset()
     lens.ObjectiveLensPower, lens.OpticalPathIdentifier = 40, "1"
     measures.PixelSpacing = [0.0005, 0.0005]
     shared.PixelMeasuresSequence = Items([measures])
-    none = ("PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient", "SliceThickness", "WindowCenter")
-    none += ("WindowWidth", "RescaleIntercept", "RescaleSlope")
+    none: tuple[str, ...] = ("PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient", "SliceThickness")
+    none += ("WindowCenter", "WindowWidth", "RescaleIntercept", "RescaleSlope")
     found = dataset(
         np.zeros((tile, tile), np.uint8),
         **dict.fromkeys(none),
@@ -288,7 +288,7 @@ def slide_level(
 
 def pyramid(levels: int = 3, height: int = 400, width: int = 600, tile: int = 64) -> list[bytes]:
     """A slide: the same series, each level half as large as the one before."""
-    shared = {"StudyInstanceUID": generate_uid(), "SeriesInstanceUID": generate_uid()}
+    shared: dict[str, Any] = {"StudyInstanceUID": generate_uid(), "SeriesInstanceUID": generate_uid()}
     return [
         slide_level(height >> level, width >> level, tile, InstanceNumber=level + 1, **shared)
         for level in range(levels)
