@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from archive.access import at_home
 from archive.errors import AlreadyDisposed, IllegalMove, SameHands
-from archive.policy import PROCESS_AV
+from archive.policy import PANEL_COPY, PROCESS_AV
 from archive.ports import ArchiveTransaction
 from archive.records import HoldAskState, LegalHold, RetainedRecord, RetainedState
 from audit.events import EventCode
@@ -19,7 +19,7 @@ async def place(tx: ArchiveTransaction, actor: Actor, consult_id: str, reason: s
     """Stop erasure of everything of a consult. Raises AlreadyDisposed when nothing is left, InvalidInput."""
     consult = await tx.consults.get(consult_id)
     at_home(actor, Action.PLACE_HOLD, consult.institution_id)
-    records = await tx.retained_records.find(consult_id=consult_id)
+    records = await tx.retained_records.find(consult_id=consult_id, institution_id=consult.institution_id)
     gone = [record.id for record in records if await destroyed(tx, record)]
     if records and len(gone) == len(records):
         raise AlreadyDisposed()
@@ -64,19 +64,24 @@ async def lift(tx: ArchiveTransaction, actor: Actor, hold_id: str, reason: str) 
     return lifted
 
 
-async def held(tx: ArchiveTransaction, consult_id: str) -> bool:
-    """A hold stands, or one is asked for and not answered yet: what is destroyed meanwhile could not be held."""
-    if await tx.legal_holds.find(consult_id=consult_id, lifted_at=None):
+async def held(tx: ArchiveTransaction, consult_id: str, institution_id: str) -> bool:
+    """A hold of this institution stands, or one is asked for and not answered yet: what goes could not be held.
+
+    Another institution's hold is over its own records of the consult, its own copy included.
+    """
+    own = {"consult_id": consult_id, "institution_id": institution_id}
+    if await tx.legal_holds.find(**own, lifted_at=None):
         return True
-    return bool(await tx.hold_requests.find(consult_id=consult_id, state=HoldAskState.ASKED))
+    return bool(await tx.hold_requests.find(**own, state=HoldAskState.ASKED))
 
 
 async def destroyed(tx: ArchiveTransaction, record: RetainedRecord) -> bool:
     """Whether its content is beyond saving: disposed, or the key of the recording is gone."""
     if record.state is RetainedState.DISPOSED:
         return True
-    if record.record_class != PROCESS_AV or record.disposal_id is None:
+    if record.record_class not in (PROCESS_AV, PANEL_COPY) or record.disposal_id is None:
         return False
     disposal = await tx.disposals.get(record.disposal_id)
-    recording = await tx.recordings.get(record.subject_id)
-    return any(key_id == recording.key_id for key_id, _ in disposal.tombstones)
+    kept = tx.recordings if record.record_class == PROCESS_AV else tx.sealed_copies
+    key = (await kept.get(record.subject_id)).key_id
+    return any(key_id == key for key_id, _ in disposal.tombstones)

@@ -6,13 +6,14 @@ from datetime import datetime
 from uuid import uuid4
 
 from archive.errors import IllegalMove
-from archive.policy import CONSENT, EMR, PROCESS_AV, PROCESS_TEXT, stamp
+from archive.policy import CONSENT, EMR, PANEL_COPY, PROCESS_AV, PROCESS_TEXT, stamp
 from archive.ports import ArchiveTransaction
 from archive.records import RetainedRecord, RetainedState
 from audit.events import EventCode
 from audit.transaction import AuditEvent
 from clinic.calendar import local_date
 from clinic.consult import Consult
+from clinic.panels.outcome import SealedCopy
 from consent.records import Purpose
 from consent.standing import Standing, patient_seats, standing
 from recording.records import RecordingState
@@ -46,7 +47,7 @@ async def on_consult_over(tx: ArchiveTransaction, consult_id: str) -> tuple[Reta
     consult = await tx.consults.get(consult_id)
     if not consult.over or consult.closed_at is None:
         raise IllegalMove("the consult is not over")
-    known = await tx.retained_records.find(consult_id=consult_id)
+    known = await tx.retained_records.find(consult_id=consult_id, institution_id=consult.institution_id)
     taken: list[RetainedRecord] = []
     for record_class in await _classes(tx, consult):
         if not any(record.record_class == record_class for record in known):
@@ -60,6 +61,30 @@ async def on_consult_over(tx: ArchiveTransaction, consult_id: str) -> tuple[Reta
             await tx.retained_records.save(begun)
             await tx.append(_stamped(consult, begun, "system"))
     return tuple(taken)
+
+
+async def on_copy_sealed(tx: ArchiveTransaction, copy: SealedCopy) -> RetainedRecord:
+    """An institution's copy of an expert consult begins a clock of its own, in that institution. Idempotent."""
+    known = await tx.retained_records.find(subject_id=copy.id, record_class=PANEL_COPY)
+    if known:
+        return known[0]
+    holder, consult = await tx.institutions.get(copy.institution_id), await tx.consults.get(copy.consult_id)
+    mark = stamp(PANEL_COPY, local_date(tx.now, holder.time_zone))
+    record = RetainedRecord(
+        id=uuid4().hex,
+        institution_id=copy.institution_id,
+        consult_id=copy.consult_id,
+        patient_id=copy.patient_id,
+        record_class=mark.record_class,
+        subject_id=copy.id,
+        policy_version=mark.policy_version,
+        trigger_at=consult.closed_at or copy.ordered_at,
+        state=RetainedState.ACTIVE,
+        created_at=tx.now,
+    )
+    await tx.retained_records.add(record)
+    await tx.append(_stamped(consult, record, "system"))
+    return record
 
 
 async def restrict(tx: ArchiveTransaction, consult_id: str, actor_id: str) -> tuple[RetainedRecord, ...]:
@@ -134,5 +159,5 @@ def _stamped(consult: Consult, record: RetainedRecord, actor_id: str) -> AuditEv
         "restricted": record.restricted,
     }
     return AuditEvent(
-        EventCode.RETENTION_STAMPED, consult.institution_id, actor_id, consult.id, record.id, public=public
+        EventCode.RETENTION_STAMPED, record.institution_id, actor_id, consult.id, record.id, public=public
     )

@@ -16,7 +16,8 @@ PROCESS_AV = "process.av"
 PROCESS_TEXT = "process.text"
 EMR = "emr.outpatient"
 CONSENT = "consent"
-CLASSES = (PROCESS_AV, PROCESS_TEXT, EMR, CONSENT)
+PANEL_COPY = "panel.copy"  # one institution's sealed copy of an expert consult
+CLASSES = (PROCESS_AV, PROCESS_TEXT, EMR, CONSENT, PANEL_COPY)
 
 
 class Trigger(StrEnum):

@@ -14,7 +14,7 @@ from archive.access import rules_of
 from archive.disposal import policy_of, require_same_list
 from archive.errors import ApprovalsMissing, ClockJumped, Held, IllegalMove, PurgeIncomplete
 from archive.holds import held
-from archive.policy import CONSENT, EMR, PROCESS_AV, PROCESS_TEXT
+from archive.policy import CONSENT, EMR, PANEL_COPY, PROCESS_AV, PROCESS_TEXT
 from archive.ports import ArchiveTransaction
 from archive.records import Disposal, DisposalState, RetainedRecord, RetainedState
 from archive.retention import Due, assessment
@@ -22,6 +22,7 @@ from audit.events import EventCode
 from audit.leaf import payload_key_id
 from audit.transaction import AuditEvent, Database, Repository
 from clinic.documents import canonical, digest
+from clinic.panels.outcome import OpinionPaper, SealedCopy
 from clinic.people import CLINICIANS
 from clinic.upload import EvidenceFile
 from consent.transaction import Sealer
@@ -30,6 +31,7 @@ from recording.ports import Blobs, KeyRing
 from recording.records import Recording
 
 SYSTEM = "system"
+SHREDDED = (PROCESS_AV, PANEL_COPY)  # gone with their key: what comes after step 4 comes too late
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ async def _recordings(tx: ArchiveTransaction, disposal: Disposal) -> list[Record
 
 @dataclass(frozen=True, slots=True)
 class Encrypted:
-    """A recording or an uploaded paper: one key, and objects known by name or lying under a prefix."""
+    """A recording, an uploaded paper, a panel's paper or copy: one key, objects known by name or under a prefix."""
 
     institution_id: str
     consult_id: str
@@ -146,6 +148,11 @@ async def _encrypted(tx: ArchiveTransaction, disposal: Disposal) -> list[Encrypt
     for file in await _papers(tx, disposal):
         folder = f"{file.blob_key.rpartition('/')[0]}/"
         found.append(Encrypted(file.institution_id, file.consult_id, file.id, file.key_id, folder, (file.blob_key,)))
+    for thing in await _panel_things(tx, disposal):
+        folder = f"{thing.blob_key.rpartition('/')[0]}/"
+        found.append(
+            Encrypted(thing.institution_id, thing.consult_id, thing.id, thing.key_id, folder, (thing.blob_key,))
+        )
     for study in await _studies(tx, disposal):
         keys = tuple(row.blob_key for row in await tx.image_instances.find(consult_id=study.consult_id))
         own = tuple(key for key in keys if f"/{study.id}/" in key)
@@ -161,6 +168,18 @@ async def _studies(tx: ArchiveTransaction, disposal: Disposal) -> list[ImageStud
     return [study for consult_id in consults for study in await tx.image_studies.find(consult_id=consult_id)]
 
 
+async def _panel_things(tx: ArchiveTransaction, disposal: Disposal) -> list[OpinionPaper | SealedCopy]:
+    """The filed paper goes with the visit record; a copy is a record of its own, and takes no other's with it."""
+    found: list[OpinionPaper | SealedCopy] = []
+    for record_id in disposal.record_ids:
+        record = await tx.retained_records.get(record_id)
+        if record.record_class == PANEL_COPY:
+            found.append(await tx.sealed_copies.get(record.subject_id))
+        elif record.record_class == EMR:
+            found += await tx.opinion_papers.find(consult_id=record.consult_id)
+    return found
+
+
 async def _papers(tx: ArchiveTransaction, disposal: Disposal) -> list[EvidenceFile]:
     """Uploaded papers go with the visit record they belong to."""
     records = [await tx.retained_records.get(record_id) for record_id in disposal.record_ids]
@@ -173,7 +192,7 @@ async def _shred(tx: ArchiveTransaction, keyring: KeyRing, disposal_id: str, thi
     disposal = await tx.disposals.get(disposal_id)
     if any(key_id == thing.key_id for key_id, _ in disposal.tombstones):
         return True
-    if await held(tx, thing.consult_id):
+    if await held(tx, thing.consult_id, thing.institution_id):
         return False
     tombstone = await keyring.destroy(thing.institution_id, thing.key_id)
     await tx.disposals.save(replace(disposal, tombstones=(*disposal.tombstones, (thing.key_id, tombstone))))
@@ -205,7 +224,8 @@ async def _finish(tx: ArchiveTransaction, keyring: KeyRing, sealer: Sealer, disp
         return disposal
     dues = [item for item in await assessment(tx, disposal.institution_id) if item.record.id in disposal.record_ids]
     for item in dues:
-        if item.record.record_class != PROCESS_AV and await held(tx, item.record.consult_id):
+        record = item.record
+        if record.record_class not in SHREDDED and await held(tx, record.consult_id, record.institution_id):
             raise Held(item.record.id)
     disposal = await _forget(tx, keyring, disposal)
     document = await _certificate(tx, disposal, dues)
@@ -235,7 +255,7 @@ async def _forget(tx: ArchiveTransaction, keyring: KeyRing, disposal: Disposal) 
     """Destroy the key of the trail's private parts for consults of which nothing is left after this."""
     records = [await tx.retained_records.get(record_id) for record_id in disposal.record_ids]
     for consult_id in sorted({record.consult_id for record in records}):
-        rest = await tx.retained_records.find(consult_id=consult_id)
+        rest = await tx.retained_records.find(consult_id=consult_id, institution_id=disposal.institution_id)
         if any(row.id not in disposal.record_ids and row.state is not RetainedState.DISPOSED for row in rest):
             continue
         key_id = payload_key_id(consult_id)
@@ -248,6 +268,7 @@ async def _certificate(tx: ArchiveTransaction, disposal: Disposal, dues: Sequenc
     policy = await policy_of(tx, disposal.institution_id)
     rules = await rules_of(tx, disposal.institution_id)
     papers, studies = await _papers(tx, disposal), await _studies(tx, disposal)
+    panel = await _panel_things(tx, disposal)
     media = []
     segments_total = bytes_total = 0
     for recording in await _recordings(tx, disposal):
@@ -276,6 +297,7 @@ async def _certificate(tx: ArchiveTransaction, disposal: Disposal, dues: Sequenc
         "policy_in_force": policy.version,
         "media": media,
         "papers": [{"file": file.id, "key": file.key_id, "sha256": file.blob_sha256} for file in papers],
+        "panel": [{"id": thing.id, "key": thing.key_id, "sha256": thing.blob_sha256} for thing in panel],
         "images": [{"study": study.id, "key": study.key_id} for study in studies],
         "tombstones": [{"key": key_id, "sha256": tombstone} for key_id, tombstone in disposal.tombstones],
         "counts": {"records": len(dues), "segments": segments_total, "bytes": bytes_total},
@@ -304,6 +326,7 @@ async def _erase(tx: ArchiveTransaction, record: RetainedRecord) -> Mapping[str,
     """Remove the rows of a text class. A recording's rows stay: digests without content are evidence."""
     tables: dict[str, tuple[tuple[str, Repository[Any]], ...]] = {
         PROCESS_AV: (),
+        PANEL_COPY: (),  # its row stays, as a recording's does
         PROCESS_TEXT: (
             ("chat_messages", tx.chat_messages),
             ("whereabouts", tx.whereabouts),
@@ -334,6 +357,13 @@ async def _erase(tx: ArchiveTransaction, record: RetainedRecord) -> Mapping[str,
             ("written_consults", tx.written_consults),  # why it was asked is free text
             ("opinions", tx.opinions),
             ("decision_notes", tx.decision_notes),
+            ("joint_reports", tx.joint_reports),
+            ("report_marks", tx.report_marks),
+            ("countersignatures", tx.countersignatures),
+            ("paper_attestations", tx.paper_attestations),  # a certificate names the signer
+            ("opinions_due", tx.opinions_due),
+            ("referrals", tx.referrals),
+            ("follow_up_tasks", tx.follow_up_tasks),
             ("triage_notes", tx.triage_notes),
             ("termination_advices", tx.termination_advices),
         ),

@@ -32,8 +32,8 @@ class RetainedRecord:
     institution_id: str
     consult_id: str
     patient_id: str
-    record_class: str  # "process.av", "process.text", "emr.outpatient", "consent"
-    subject_id: str  # recording id, or the consult id
+    record_class: str  # "process.av", "process.text", "emr.outpatient", "consent", "panel.copy"
+    subject_id: str  # recording id, copy id, or the consult id
     policy_version: str  # of the policy stamped; re-evaluated, never shortened silently
     trigger_at: datetime  # consult closed, last visit...
     state: RetainedState

@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 from archive.policy import (
     EMR,
+    PANEL_COPY,
     PROCESS_AV,
     PROCESS_TEXT,
     Citation,
@@ -196,7 +197,7 @@ def _after(code: str, version: str, since: date, years: int) -> Ground:
     return Ground(code, version, since, years, add_years(since, years))
 
 
-_YEARS = {PROCESS_AV: "process_years", PROCESS_TEXT: "process_years", EMR: "record_years"}
+_YEARS = {PROCESS_AV: "process_years", PROCESS_TEXT: "process_years", EMR: "record_years", PANEL_COPY: "record_years"}
 
 
 async def facts_of(tx: ArchiveTransaction, institution_id: str) -> RetentionFacts:

@@ -49,6 +49,14 @@ class Unsigned(ClinicError):
     code = "visit.unsigned"
 
 
+class PapersMissing(Unsigned):
+    """As Unsigned, of an expert consult; `reasons` name each paper that is still missing."""
+
+    def __init__(self, missing: tuple[str, ...]) -> None:
+        super().__init__(",".join(missing))
+        self.reasons = tuple(f"closing.{paper}" for paper in missing)
+
+
 class DiagnosisNotAllowed(ClinicError):
     """This kind of consult gives advice only (CN-07): its note carries no diagnosis."""
 
@@ -67,6 +75,48 @@ class PrescriptionInText(ClinicError):
 
 class AlreadySigned(ClinicError):
     code = "doc.already_signed"
+
+
+class NotTheChair(ClinicError):
+    """The joint report is the chair's; an expert writes it only where no chair came (HZ-26)."""
+
+    code = "report.not_the_chair"
+
+
+class NoReport(ClinicError):
+    """There is no signed joint report to agree with or to dissent from."""
+
+    code = "report.not_signed"
+
+
+class NotSenior(ClinicError):
+    """A countersignature is a qualified colleague's of the same institution, no trainee's (HZ-27)."""
+
+    code = "countersign.not_senior"
+
+
+class NothingToCountersign(ClinicError):
+    """The opinion needs no second signature, or has one."""
+
+    code = "countersign.nothing"
+
+
+class HandedOver(ClinicError):
+    """The opinion was late; the named stand-in gives it now (HZ-25)."""
+
+    code = "opinion.handed_over"
+
+
+class StandInUnfit(ClinicError):
+    """A stand-in is another qualified expert of the same institution who has no part in the consult yet (HZ-25)."""
+
+    code = "opinion.stand_in_unfit"
+
+
+class CopyNotReady(ClinicError):
+    """The sealed copy is still being made."""
+
+    code = "copy.not_ready"
 
 
 class SeatClosed(ClinicError):

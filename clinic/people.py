@@ -79,6 +79,7 @@ class Staff:
     independent_since: date | None = None  # start of independent clinical work, CN-03
     verified_until: date | None = None  # credential check's expiry, CN-03
     name_en: str = ""
+    requires_countersign: bool | None = None  # a trainee's opinions count from a senior's signature on (HZ-27)
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,16 @@ class Action(StrEnum):
     READ_CASE = "read_case"
     ADD_IMAGES = "add_images"
     MEASURE_IMAGES = "measure_images"
+    WRITE_REPORT = "write_report"
+    SIGN_REPORT = "sign_report"
+    MARK_REPORT = "mark_report"
+    COUNTERSIGN = "countersign"
+    NAME_STAND_IN = "name_stand_in"
+    REFER = "refer"
+    ANSWER_REFERRAL = "answer_referral"
+    SET_TASK = "set_task"
+    END_TASK = "end_task"
+    TAKE_COPY = "take_copy"
     MATCH_REQUEST = "match_request"
     TRIAGE_REQUEST = "triage_request"
     ANSWER_PROPOSAL = "answer_proposal"
@@ -209,6 +219,16 @@ decide_case         -   -   -   -   -   -   -   -   -   -   Y   -   -   -   -   
 read_case           -   -   -   -   -   -   -   -   -   -   -   A   -   -   -   -
 add_images          -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -   -
 measure_images      -   -   -   -   C   C   C   C   -   -   -   -   -   -   -   -
+write_report        -   -   -   -   -   -   Y   Y   -   -   -   -   -   -   -   -
+sign_report         -   -   -   -   -   -   Y   Y   -   -   -   -   -   -   -   -
+mark_report         -   -   -   -   -   -   Y   Y   -   -   -   -   -   -   -   -
+countersign         -   -   -   -   -   -   Y   -   -   -   -   -   -   -   -   -
+name_stand_in       -   -   -   -   -   -   O   -   -   -   -   -   -   -   -   Y
+refer               -   -   -   -   Y   Y   -   -   -   -   -   -   -   -   -   -
+answer_referral     -   -   -   -   Y   -   Y   -   -   -   -   -   -   -   -   Y
+set_task            -   -   -   -   Y   Y   C   C   -   -   -   -   -   -   -   -
+end_task            -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -   -
+take_copy           -   -   -   -   -   -   -   -   -   Y   -   -   -   -   -   -
 match_request       -   -   -   -   -   -   -   -   -   -   -   -   -   -   -   Y
 triage_request      -   -   -   -   -   -   -   -   -   -   -   -   -   -   -   Y
 answer_proposal     -   -   -   -   -   Y   -   -   -   -   -   -   -   -   -   Y
@@ -285,6 +305,7 @@ DESK_ACTIONS = frozenset(
         Action.CORRECT_CONSENT,
     }
     | {Action.NOTIFY, Action.TRIAGE, Action.TELL_WAITING, Action.REASSIGN, Action.MARK_ABSENT}
+    | {Action.END_TASK}
 )  # nurses, no seat
 
 

@@ -62,6 +62,10 @@ BESIDE: Mapping[str, tuple[str, ...]] = {
         "other_withdraws_stop", "other_withdraws_privacy_interval", "recording_basis_consent",
         "recording_basis_legal_duty",
     ),
+    "HZ-25": ("opinion_hours", "first_reminder_hours", "second_reminder_hours"),
+    "HZ-26": ("experts", "chair"),
+    "HZ-27": ("required",),
+    "HZ-28": ("longest_days",),
     "HZ-20": ("routine_hours", "urgent_minutes"),
     "HZ-21": ("routine_minutes", "urgent_minutes"),
     "HZ-22": ("before_minutes",),
@@ -75,7 +79,7 @@ BESIDE: Mapping[str, tuple[str, ...]] = {
     "HZ-34": ("allowed", "inviting_doctor"),
     "HZ-45": ("opinion_hours", "expert_consult", "remote_diagnosis"),
 }  # fmt: skip
-CLOSING = ("note", "opinion", "decision")
+CLOSING = ("note", "opinion", "report", "decision")
 MAY = ("diagnose", "prescribe")
 STRICTER = ("more", "less", "fixed")
 

@@ -27,6 +27,16 @@ if TYPE_CHECKING:  # these rows live beside the acts that write them
     from clinic.clients import ClientScope, HisClient
     from clinic.notices import Notice
     from clinic.panels.in_writing import WrittenConsult
+    from clinic.panels.outcome import (
+        Countersignature,
+        FollowUpTask,
+        JointReport,
+        OpinionDue,
+        OpinionPaper,
+        Referral,
+        ReportMark,
+        SealedCopy,
+    )
     from clinic.places import DoctorBook, Slot, SlotPlace
     from clinic.queueing import WaitingPlace
     from clinic.regulation import RegulatorCase
@@ -72,6 +82,14 @@ class ClinicTransaction(Transaction, Protocol):
     absences: "Repository[Absence]"
     termination_advices: "Repository[TerminationAdvice]"
     regulator_cases: "Repository[RegulatorCase]"
+    joint_reports: "Repository[JointReport]"
+    report_marks: "Repository[ReportMark]"
+    countersignatures: "Repository[Countersignature]"
+    opinions_due: "Repository[OpinionDue]"
+    referrals: "Repository[Referral]"
+    follow_up_tasks: "Repository[FollowUpTask]"
+    opinion_papers: "Repository[OpinionPaper]"
+    sealed_copies: "Repository[SealedCopy]"
     directory_entries: Repository[DirectoryEntry]
     cooperation_agreements: Repository[CooperationAgreement]
     agreement_seals: Repository[AgreementSeal]

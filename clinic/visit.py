@@ -13,10 +13,18 @@ from clinic.actor import Actor
 from clinic.admission import Admission, Present, Stage, facts_of, judge
 from clinic.booking import moved
 from clinic.consult import PANELS, ChatMessage, Consult, ConsultStatus, Seat, SeatState
-from clinic.errors import AdmissionRefused, IllegalMove, NotPermitted, PrescriptionInText, SeatClosed, Unsigned
+from clinic.errors import (
+    AdmissionRefused,
+    IllegalMove,
+    NotPermitted,
+    PapersMissing,
+    PrescriptionInText,
+    SeatClosed,
+    Unsigned,
+)
 from clinic.overlays import rules_for
-from clinic.panels import aside, in_writing, presiding
-from clinic.panels.report import unsigned_panel
+from clinic.panels import aside, copying, in_writing, presiding
+from clinic.panels.papers import missing_of
 from clinic.panels.terms import terms_of
 from clinic.people import CLINICIANS, Role
 from clinic.prescribing import prescribes
@@ -175,15 +183,18 @@ def require_advice(advice: str) -> str:
 async def close(tx: ClinicTransaction, consult_id: str, by: Actor) -> Consult:
     """Everything signed, nothing more to come. Raises Unsigned, NotPermitted, IllegalMove.
 
-    Which papers a kind needs is data: the doctor's signed note, or the opinion of every expert who was there and the
-    inviting doctor's decision (rules 1.3). The caller hands the records to `archive.intake` in the same transaction.
+    Which papers a kind needs is data: the doctor's signed note, or the opinion of every expert who was there, the
+    chair's joint report and the inviting doctor's decision (rules 1.3). A panel's copies are ordered in this very
+    transaction. The caller hands the records to `archive.intake` in it too.
     """
     consult = await tx.consults.get(consult_id)
     await authorise(tx, by, Action.END, consult)
     missing = await unsigned(tx, consult)
     if missing and consult.status is ConsultStatus.CONCLUDING:
-        raise Unsigned(",".join(missing))
-    return await _move(tx, consult, ConsultStatus.CLOSED, by)
+        raise Unsigned(",".join(missing)) if missing == ("note",) else PapersMissing(missing)
+    closed = await _move(tx, consult, ConsultStatus.CLOSED, by)
+    await copying.order(tx, closed, by)
+    return closed
 
 
 async def unsigned(tx: ClinicTransaction, consult: Consult) -> tuple[str, ...]:
@@ -194,7 +205,7 @@ async def unsigned(tx: ClinicTransaction, consult: Consult) -> tuple[str, ...]:
     if "note" in closing:
         notes = await tx.visit_notes.find(consult_id=consult.id)
         missing += () if any(note.signed_at for note in notes) else ("note",)
-    return (*missing, *await unsigned_panel(tx, consult, closing))
+    return (*missing, *await missing_of(tx, consult)) if consult.kind in PANELS else tuple(missing)
 
 
 async def end(

@@ -6,7 +6,7 @@ from archive import intake, purge, retention
 from audit.events import EventCode
 from audit.transaction import AuditEvent, Database
 from clinic.actor import Actor
-from clinic.panels import settling
+from clinic.panels import lateness, settling
 from consent import written
 from huizhen import logs
 from huizhen.jobs import Job
@@ -22,6 +22,8 @@ _INTAKE_SECONDS = 60.0
 _RECHECK_SECONDS = 10.0  # a licence that ends at midnight is seen before the next patient is let in
 _REMINDER_SECONDS = 30.0
 _OUTBOX_SECONDS = 5.0
+_COPIES_SECONDS = 10.0
+_LATE_SECONDS = 60.0  # opinions are late by hours
 _REQUEST_SECONDS = 15.0  # an urgent request's time to answer is minutes
 
 
@@ -39,7 +41,13 @@ async def take_in(db: Database[StoreTransaction], recording_id: str) -> None:
 
 def of(services: Services) -> list[Job]:
     """Every job of this server, with its pace."""
-    return [*_of_trail(services), *_of_consults(services), *_of_messages(services), *_of_records(services)]
+    return [
+        *_of_trail(services),
+        *_of_consults(services),
+        *_of_panels(services),
+        *_of_messages(services),
+        *_of_records(services),
+    ]
 
 
 def _of_trail(services: Services) -> list[Job]:
@@ -99,6 +107,29 @@ def _of_consults(services: Services) -> list[Job]:
         Job("sweep", settings.sweep_seconds, sweep, at_once=True),
         Job("recheck", _RECHECK_SECONDS, recheck),
         Job("sessions", settings.sweep_seconds, expire),
+    ]
+
+
+def _of_panels(services: Services) -> list[Job]:
+    """What closing or being late set going; each pass goes on where a crash left the rows."""
+
+    async def copies() -> None:
+        made = await services.outcome.make_due()
+        if made:
+            log.info("consults copied", count=made)
+
+    async def late() -> None:
+        for institution_id in await institutions(services.db):
+            async with services.db.begin() as tx:
+                await lateness.chase(tx, institution_id)
+
+    async def attest() -> None:
+        await services.outcome.attest_open()
+
+    return [
+        Job("copies", _COPIES_SECONDS, copies, at_once=True),
+        Job("late-opinions", _LATE_SECONDS, late, at_once=True),
+        Job("paper-attestations", services.settings.attest_seconds, attest),
     ]
 
 

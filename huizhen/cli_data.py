@@ -7,7 +7,7 @@ import tarfile
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.progress import TaskID
@@ -33,6 +33,10 @@ PassphraseOption = Annotated[
 
 
 def verify(
+    copy: Annotated[
+        Path | None,
+        typer.Argument(help="A sealed copy of an expert consult (zip). Left out: this server's own data."),
+    ] = None,
     data: DataOption = None,
     keys: Annotated[
         Path | None,
@@ -46,11 +50,14 @@ def verify(
     """Prove the trail, the rows, the seals and the media files; say where anything differs.
 
     Shares no code with the writer, only reads, and may run beside the server. Exit status 0: everything agrees.
-    1: something does not; each finding names table and id, log and leaf, or file.
+    1: something does not; each finding names table and id, log and leaf, or file. A sealed copy is proved offline with
+    the institutions' verifier keys alone (--keys), without any server.
     """
     from huizhen import verification
 
     settings = settings_from(data)
+    if copy is not None:
+        _verify_copy(copy, keys or settings.keys_path / "public.vkeys", as_json)
     if not verification.database_file(settings).exists():
         fail(f"no database at {verification.database_file(settings)}")
     if as_json:
@@ -67,6 +74,29 @@ def verify(
 
             report = verification.verify(settings, vkeys=keys, notes=note or (), progress=show)
         _say(report)
+    raise typer.Exit(0 if report.ok else 1)
+
+
+def _verify_copy(copy: Path, keys: Path, as_json: bool) -> NoReturn:
+    from audit.verify.copy import verify_copy
+
+    try:
+        package, known = copy.read_bytes(), [line for line in keys.read_text("utf-8").splitlines() if line.strip()]
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}")
+    report = verify_copy(package, known)
+    if as_json:
+        findings = [{"code": each.code, "where": each.where, "what": each.what} for each in report.findings]
+        document = {"ok": report.ok, "findings": findings, "remarks": report.remarks, "facts": report.facts}
+        typer.echo(json.dumps(document, ensure_ascii=False, indent=1))
+        raise typer.Exit(0 if report.ok else 1)
+    for finding in report.findings:
+        console.print(f"[red]✗[/] {finding.where}: {finding.what} \\[{finding.code}]", highlight=False, soft_wrap=True)
+    for name, value in report.facts.items():
+        if value:
+            console.print(f"{name}: {value}", highlight=False, markup=False, soft_wrap=True)
+    verdict = "[green]everything agrees[/]" if report.ok else f"[red]not proved: {len(report.findings)} findings[/]"
+    console.print(f"{verdict}: {report.files} files, {report.seals} seals", highlight=False, soft_wrap=True)
     raise typer.Exit(0 if report.ok else 1)
 
 

@@ -1,4 +1,4 @@
-"""The built web client: two pages and their assets."""
+"""The built web client: three pages and their assets."""
 
 import mimetypes
 from pathlib import Path
@@ -19,7 +19,7 @@ def static_folder(settings: Settings) -> Path:
 
 
 class Pages:
-    """Serves `/`, `/p`, `/console/*` and `/static/*`. Pages are revalidated; hashed assets are kept for a year."""
+    """Serves `/`, `/p`, `/v`, `/console/*` and `/static/*`. Pages are revalidated, hashed assets kept for a year."""
 
     def __init__(self, settings: Settings) -> None:
         self._folder = static_folder(settings).resolve()
@@ -27,6 +27,7 @@ class Pages:
     def register(self, app: web.Application) -> None:
         app.router.add_get("/", self._landing)
         app.router.add_get("/p", self._patient)
+        app.router.add_get("/v", self._check)
         app.router.add_get("/console", self._console)
         app.router.add_get("/console/{rest:.*}", self._console)
         app.router.add_get("/static/{path:[A-Za-z0-9_./-]{1,200}}", self._asset)
@@ -37,6 +38,10 @@ class Pages:
 
     async def _patient(self, request: web.Request) -> web.StreamResponse:
         return self._page("patient.html")
+
+    async def _check(self, request: web.Request) -> web.StreamResponse:
+        """Where the QR code of an opinion paper leads: public, and without anything personal."""
+        return self._page("check.html")
 
     async def _console(self, request: web.Request) -> web.StreamResponse:
         return self._page("console.html")

@@ -19,6 +19,7 @@ from huizhen.images.pacs import Archives
 from huizhen.images.shelf import ImageShelf
 from huizhen.metrics import Metrics
 from huizhen.outbox import Outbox
+from huizhen.outcome.office import OutcomeOffice
 from huizhen.settings import Settings
 from huizhen.speech import SpeechShelf
 from huizhen.store.checkpoints import Checkpointer
@@ -50,6 +51,7 @@ class Services:
     playback: Playback
     evidence: EvidenceShelf
     papers: EvidenceOffice
+    outcome: OutcomeOffice
     outbox: Outbox
     speech: SpeechShelf
     images: ImageShelf

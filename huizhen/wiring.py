@@ -45,6 +45,8 @@ from huizhen.jobs import Jobs
 from huizhen.metrics import Live as LiveFigures
 from huizhen.metrics import LiveCounters, Metrics
 from huizhen.outbox import Outbox, OutboxNotifier, SealedEnvelope
+from huizhen.outcome.office import OutcomeOffice, Tools
+from huizhen.outcome.vault import Vault
 from huizhen.recording_rules import gate_of, stamp_of
 from huizhen.services import Services
 from huizhen.settings import Settings
@@ -189,6 +191,7 @@ def _assemble(
     recorder = _recorder(settings, clock, database, media, live=live, blobs=blobs)
     live.recorder = recorder
     recorder.on_changed = _recording_changed(database, live)
+    papers = evidence_office(settings, clock, database, checkpoints)
     tokens = TokenBook(settings.deployment, device_key(settings.keys_path), clock)
     services = Services(
         settings=settings,
@@ -209,7 +212,8 @@ def _assemble(
         checkpoints=checkpoints,
         playback=Playback(database, database.keys, blobs),
         evidence=evidence,
-        papers=evidence_office(settings, clock, database, checkpoints),
+        papers=papers,
+        outcome=outcome_office(settings, papers, blobs, database, address),
         outbox=Outbox(database, OutboxNotifier(), SealedEnvelope.in_folder(settings.keys_path)),
         speech=SpeechShelf(voice_of(settings.speech), blobs, settings.data_dir / "speech"),
         images=images,
@@ -265,6 +269,24 @@ def evidence_office(
         authorities=authorities(settings),
         clock=clock,
     )
+
+
+def outcome_office(
+    settings: Settings, papers: EvidenceOffice, blobs: LocalBlobs, database: SqlDatabase, address: Callable[[], str]
+) -> OutcomeOffice:
+    """Of the same press, certificates and authorities as the papers of consents."""
+    tools = Tools(
+        db=database,
+        prover=papers.prover,
+        sealer=papers.sealer,
+        press=papers.press,
+        documents=papers.documents,
+        authorities=papers.authorities,
+        vault=Vault(blobs, database.keys, settings.uploads_path),
+        clock=papers.clock,
+        base_url=address,
+    )
+    return OutcomeOffice(tools)
 
 
 def authorities(settings: Settings) -> Authorities:

@@ -23,7 +23,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: true },
     sourcemap: false,
-    rollupOptions: { input: { patient: here("patient.html"), console: here("console.html") } },
+    rollupOptions: { input: { patient: here("patient.html"), console: here("console.html"), check: here("check.html") } },
   },
   test: {
     environment: "happy-dom",

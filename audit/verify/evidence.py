@@ -6,7 +6,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterator
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,14 @@ _SEALED = (
     ("visit_notes", "signature", None),
     ("opinions", "signature", None),
     ("decision_notes", "signature", None),
+    ("joint_reports", "signature", None),
+    ("report_marks", "signature", None),
+    ("countersignatures", "signature", None),
+    ("opinion_papers", "seal", None),
+    ("sealed_copies", "seal", None),
     ("agreement_seals", "seal", "document"),
 )
+_STORED = {"opinion_papers": "paper", "sealed_copies": "copy"}  # one encrypted object per row
 
 
 def check_evidence(
@@ -30,12 +36,16 @@ def check_evidence(
 ) -> None:
     _check_digests(db, report)
     if keys:
+        known = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         for table, seal, content in _SEALED:
+            if table not in known:
+                continue  # a database of before
             _check_seals(db, table, seal=seal, content=content, keys=keys, report=report)
     if blobs_dir is None:
         report.remark("segment files were not read")
     else:
         _check_files(db, blobs_dir, report, progress)
+        _check_objects(db, blobs_dir, report)
 
 
 def _check_digests(db: sqlite3.Connection, report: Report) -> None:
@@ -48,7 +58,7 @@ def _check_seals(
     db: sqlite3.Connection, table: str, *, seal: str, content: str | None, keys: Keys, report: Report
 ) -> None:
     columns = f"id, institution_id, {seal} AS seal, {content or 'NULL'} AS content"
-    for row in db.execute(f"SELECT {columns} FROM {table} WHERE {seal} IS NOT NULL"):  # noqa: S608 - fixed names
+    for row in db.execute(f"SELECT {columns} FROM {table} WHERE {seal} <> ''"):  # noqa: S608 - fixed names
         where = f"{table} {row['id']}"
         report.seals += 1
         known = keys.seals(row["institution_id"])
@@ -108,6 +118,30 @@ def _check_files(db: sqlite3.Connection, blobs_dir: Path, report: Report, progre
                 report.remark(f"{where}: recording not sealed yet, file not in the store")
         if done % 20 == 0 or done == len(rows):
             progress("segments", done, len(rows))
+
+
+def _check_objects(db: sqlite3.Connection, blobs_dir: Path, report: Report) -> None:
+    """Filed papers and sealed copies: each object is what its row says, whatever became of another institution's."""
+    disposed = db.execute("SELECT subject_id FROM retained_records WHERE state IN ('disposed', 'purging')")
+    gone = {row[0] for row in disposed}
+    known = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    for table, what in _STORED.items():
+        rows = db.execute(f"SELECT * FROM {table} WHERE blob_sha256 <> ''") if table in known else ()  # noqa: S608
+        for row in rows:
+            where = f"{table} {row['id']} ({row['blob_key']})"
+            path = _path(blobs_dir, str(row["blob_key"]))
+            if path is None:
+                report.find("object.key", where, "its blob key is not a safe path")
+            elif not path.is_file():
+                if not gone & {row["id"], row["consult_id"]}:
+                    report.find("object.missing", where, f"the {what} is missing")
+            elif _digest_of(path) != row["blob_sha256"]:
+                report.find("object.changed", where, f"the {what} is not what was stored")
+
+
+def _digest_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def _check_file(path: Path, row: sqlite3.Row, where: str, report: Report) -> None:

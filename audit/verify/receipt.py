@@ -1,15 +1,22 @@
 """A consent receipt on its own: no server, no database, no code of the writer. The log's public key is enough."""
 
-import base64
-import binascii
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from audit.verify.attested import Attested, check_certificate, check_timestamp, claims_of
-from audit.verify.notes import Keys, Note, holds, parse_note
+from audit.verify.attested import Attested, check_certificate, check_timestamp
+from audit.verify.notes import Keys, Note, parse_note
+from audit.verify.proving import (
+    base64_exactly,
+    canonical,
+    contradicted,
+    included,
+    named_vkey,
+    seal_key,
+    sealed_claims,
+)
 from audit.verify.report import Report
 
 LARGEST = 4 << 20
@@ -75,16 +82,16 @@ def _check(data: bytes, keys: Keys, roots: Attested, report: ReceiptReport) -> N
     if not keys.signed(leaf.note):
         report.find("receipt.note", "checkpoint", f"no key that was given signed the checkpoint of {leaf.note.origin}")
         return
-    leaf_data, opening_data = _base64(content["leaf"]["data"]), _base64(content["opening"]["data"])
+    leaf_data, opening_data = base64_exactly(content["leaf"]["data"]), base64_exactly(content["opening"]["data"])
     for where, proof, bytes_ in (("leaf", leaf, leaf_data), ("opening", opening, opening_data)):
-        if not _included(proof, bytes_):
+        if not included(proof.index, proof.path, proof.note, bytes_):
             report.find("receipt.proof", where, "the leaf is not in the log that was signed")
     if report.findings:
         return
-    seal_key = _seal_key(json.loads(opening_data), opening, keys, report)
-    if seal_key is None:
+    known = _seal_key(json.loads(opening_data), opening, keys, report)
+    if known is None:
         return
-    issuer, public = seal_key
+    issuer, public = known
     _check_signature(content, signature, issuer, public, report)
     _check_seal(content, issuer, public, report)
     _check_leaf(content, json.loads(leaf_data), leaf.note.origin, report)
@@ -99,16 +106,12 @@ def _outer(data: bytes) -> dict[str, Any] | None:
     if len(data) > LARGEST:
         return None
     outer = json.loads(data.decode("utf-8"))
-    if not isinstance(outer, dict) or set(outer) != _OUTER or _canonical(outer) != data:
+    if not isinstance(outer, dict) or set(outer) != _OUTER or canonical(outer) != data:
         return None
     content = outer["receipt"]
     if not isinstance(content, dict) or set(content) != _INNER or not isinstance(outer["signature"], str):
         return None
     return outer if (content["type"], content["v"]) == ("huizhen.consent-receipt", 1) else None
-
-
-def _canonical(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
 def _proof(text: str) -> _Proof | None:
@@ -120,69 +123,36 @@ def _proof(text: str) -> _Proof | None:
     number = lines[1].removeprefix("index ")
     if not number.isascii() or not number.isdigit() or str(int(number)) != number:
         return None
-    return _Proof(int(number), tuple(_base64(line) for line in lines[2:]), note, note_text.encode())
-
-
-def _included(proof: _Proof, leaf: bytes) -> bool:
-    """RFC 9162 2.1.3.2."""
-    index, last = proof.index, proof.note.size - 1
-    if not 0 <= index <= last:
-        return False
-    current = sha256(b"\x00" + leaf).digest()
-    for sibling in proof.path:
-        if last == 0 or len(sibling) != 32:
-            return False
-        if index & 1 or index == last:
-            current = sha256(b"\x01" + sibling + current).digest()
-            while not index & 1 and index:
-                index, last = index >> 1, last >> 1
-        else:
-            current = sha256(b"\x01" + current + sibling).digest()
-        index, last = index >> 1, last >> 1
-    return last == 0 and current == proof.note.root
+    return _Proof(int(number), tuple(base64_exactly(line) for line in lines[2:]), note, note_text.encode())
 
 
 def _seal_key(first: Mapping[str, Any], proof: _Proof, keys: Keys, report: ReceiptReport) -> tuple[str, bytes] | None:
     """The log's first leaf names the institution's seal key; keys given by the institution must agree."""
-    origin = proof.note.origin
-    vkey = first.get("pub", {}).get("seal_vkey")
-    if proof.index != 0 or first.get("k") != "log.opened" or first.get("log") != origin or not isinstance(vkey, str):
+    vkey = named_vkey(first, proof.index, proof.note.origin)
+    if vkey is None:
         report.find("receipt.proof", "opening", "the log's first leaf does not name a seal key")
         return None
-    name, _, rest = vkey.partition("+")
-    raw = _base64(rest.partition("+")[2])
-    deployment, _, place = origin.partition("/audit/")
-    institution = place.rpartition("/")[0]
-    if len(raw) != 33 or raw[0] != 1 or name != f"{deployment}/seal/{institution}":
+    found = seal_key(vkey, proof.note.origin)
+    if found is None:
         report.find("receipt.seal", "opening", "the seal key named there is not this institution's")
-        return None
-    given = keys.seals(institution)
-    if given and (name, raw[1:]) not in given:
+    elif contradicted(found, keys):
         report.find("receipt.seal", "opening", "the institution gave out another seal key")
         return None
-    return name, raw[1:]
-
-
-def _sealed(jws: str, issuer: str, public: bytes) -> Mapping[str, Any] | None:
-    """Claims of a compact EdDSA JWS of this issuer, every part in its one possible encoding."""
-    found = claims_of(jws)
-    if found is None or found.header.get("alg") != "EdDSA" or not holds(public, found.signature, found.signed):
-        return None
-    return found.claims if found.claims.get("iss") == issuer else None
+    return found
 
 
 def _check_signature(content: Mapping[str, Any], jws: str, issuer: str, public: bytes, report: ReceiptReport) -> None:
-    claims = _sealed(jws, issuer, public)
+    claims = sealed_claims(jws, issuer, public)
     if claims is None:
         report.find("receipt.signature", "signature", "the institution did not sign this receipt")
-    elif (claims.get("digest"), claims.get("at")) != (sha256(_canonical(content)).hexdigest(), content["issued_at"]):
+    elif (claims.get("digest"), claims.get("at")) != (sha256(canonical(content)).hexdigest(), content["issued_at"]):
         report.find("receipt.signature", "signature", "the signature is over another receipt")
 
 
 def _check_seal(content: Mapping[str, Any], issuer: str, public: bytes, report: ReceiptReport) -> None:
     if sha256(content["evidence"].encode()).hexdigest() != content["digest"]:
         report.find("receipt.evidence", "evidence", "the digest is not that of the evidence")
-    claims = _sealed(content["seal"], issuer, public)
+    claims = sealed_claims(content["seal"], issuer, public)
     if claims is None or claims.get("digest") != content["digest"]:
         report.find("receipt.seal", "seal", "the seal is not the institution's over this evidence")
 
@@ -239,7 +209,7 @@ def _check_evidence(content: Mapping[str, Any], report: ReceiptReport) -> None:
     if evidence["decisions"] != said:
         report.find("receipt.evidence", "evidence", "the evidence holds other decisions")
     signature = evidence["signature"]
-    if sha256(_base64(signature["png"])).hexdigest() != signature["sha256"]:
+    if sha256(base64_exactly(signature["png"])).hexdigest() != signature["sha256"]:
         report.find("receipt.evidence", "evidence", "the signature's picture is not the one that was digested")
 
 
@@ -257,14 +227,3 @@ def _tell(content: Mapping[str, Any], leaf: _Proof, report: ReceiptReport) -> No
         "certificate": "yes" if content["certificate"] else "none",
         "timestamp": "yes" if content["timestamp"] else "none",
     }
-
-
-def _base64(text: str) -> bytes:
-    """Raises ValueError, also for another encoding of the same bytes."""
-    try:
-        raw = base64.b64decode(text, validate=True)
-    except binascii.Error as error:
-        raise ValueError("not base64") from error
-    if base64.b64encode(raw).decode() != text:
-        raise ValueError("not canonical base64")
-    return raw

@@ -1,6 +1,5 @@
-"""The inviting doctor decides with reference to the opinions (rules 1.3)."""
+"""The inviting doctor decides with reference to the opinions and the joint report (rules 1.3)."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -11,10 +10,12 @@ from clinic import checks
 from clinic.access import authorise
 from clinic.actor import Actor
 from clinic.documents import Sealer, canonical, digest, sealed
-from clinic.errors import AlreadySigned, Unsigned
+from clinic.errors import AlreadySigned, PapersMissing
 from clinic.notes import require_writable
-from clinic.panels.opining import opinion_document, unsigned_opinions
-from clinic.panels.records import Adoption, DecisionNote, Opinion
+from clinic.panels.documents import decision_document
+from clinic.panels.papers import missing_of, papers_of
+from clinic.panels.records import Adoption, DecisionNote
+from clinic.panels.signers import signer_of
 from clinic.panels.traces import event, require_panel
 from clinic.roles import Action
 from clinic.transaction import ClinicTransaction
@@ -54,7 +55,10 @@ async def save_decision(  # noqa: PLR0917
 
 
 async def sign_decision(tx: ClinicTransaction, sealer: Sealer, consult_id: str, by: Actor) -> DecisionNote:
-    """Sign after the experts did: the seal covers their opinions too. Raises Unsigned, AlreadySigned, MissingRow."""
+    """Sign after experts and chair did: the seal covers their opinions and the joint report too.
+
+    Raises PapersMissing, AlreadySigned, MissingRow.
+    """
     consult = await tx.consults.get(consult_id)
     await authorise(tx, by, Action.SIGN_DECISION, consult)
     require_writable(consult)
@@ -63,29 +67,13 @@ async def sign_decision(tx: ClinicTransaction, sealer: Sealer, consult_id: str, 
         raise MissingRow("decision_notes")
     if rows[0].signed_at is not None:
         raise AlreadySigned()
-    if missing := await unsigned_opinions(tx, consult):
-        raise Unsigned(",".join(missing))
-    opinions = await tx.opinions.find(consult_id=consult_id)
-    decision = replace(rows[0], doctor_id=by.id, signed_at=tx.now)
-    document = decision_document(decision, opinions)
+    papers = await papers_of(tx, consult_id)
+    if missing := tuple(paper for paper in await missing_of(tx, consult, papers) if paper != "decision"):
+        raise PapersMissing(missing)
+    decision = replace(rows[0], doctor_id=by.id, signed_at=tx.now, author=await signer_of(tx, by.id))
+    document = decision_document(decision, papers.counted, papers.report)
     decision = replace(decision, signature=sealed(sealer, consult.institution_id, document, tx.now))
     await tx.decision_notes.save(decision)
     public = {"document": digest(canonical(document)), "adoption": decision.adoption.value}
     await tx.append(event(EventCode.DECISION_SIGNED, consult, by, decision.id, public))
     return decision
-
-
-def decision_document(decision: DecisionNote, opinions: Sequence[Opinion]) -> dict[str, object]:
-    """What the inviting doctor's seal covers: the decision and the digests of the opinions it refers to."""
-    return {
-        "type": "huizhen.decision",
-        "v": 1,
-        "id": decision.id,
-        "consult": decision.consult_id,
-        "doctor": decision.doctor_id,
-        "adoption": decision.adoption,
-        "reason": decision.reason,
-        "treatment": decision.treatment,
-        "opinions": sorted(digest(canonical(opinion_document(row))) for row in opinions if row.signed_at),
-        "signed_at": decision.signed_at,
-    }

@@ -8,29 +8,32 @@ from audit.events import EventCode
 from clinic import checks
 from clinic.access import authorise
 from clinic.actor import Actor
-from clinic.consult import Consult
 from clinic.documents import Sealer, canonical, digest, sealed
-from clinic.errors import AlreadySigned
+from clinic.errors import AlreadySigned, HandedOver
 from clinic.notes import require_writable
-from clinic.panels import in_writing
+from clinic.overlays import rules_for
+from clinic.panels.counting import PanelPapers, opinion_of
+from clinic.panels.documents import opinion_document
+from clinic.panels.papers import papers_of
 from clinic.panels.records import Opinion
+from clinic.panels.signers import described
 from clinic.panels.traces import event
-from clinic.people import Role
 from clinic.roles import Action
 from clinic.transaction import ClinicTransaction
 
 
 async def save_opinion(tx: ClinicTransaction, consult_id: str, by: Actor, text: str, dissent: bool = False) -> Opinion:
-    """An expert's opinion, unsigned. Raises AlreadySigned, InvalidInput, NotPermitted, IllegalMove."""
+    """An expert's opinion, unsigned; one that a senior returned is written anew, beside it.
+
+    Raises AlreadySigned, HandedOver, InvalidInput, NotPermitted, IllegalMove.
+    """
     consult = await tx.consults.get(consult_id)
     seat = await authorise(tx, by, Action.WRITE_OPINION, consult)
     require_writable(consult)
     written = checks.text("text", text, checks.TEXT)
-    before = await tx.opinions.find(consult_id=consult_id, expert_id=by.id)
-    if before and before[0].signed_at is not None:
-        raise AlreadySigned()
-    if before:
-        opinion = replace(before[0], text=written, dissent=dissent, updated_at=tx.now)
+    before = _own(await papers_of(tx, consult_id), by.id)
+    if before is not None:
+        opinion = replace(before, text=written, dissent=dissent, updated_at=tx.now)
         await tx.opinions.save(opinion)
     else:
         home = seat.home_institution_id if seat else by.institution_id
@@ -42,45 +45,36 @@ async def save_opinion(tx: ClinicTransaction, consult_id: str, by: Actor, text: 
     return opinion
 
 
+def _own(papers: PanelPapers, expert_id: str) -> Opinion | None:
+    """The draft to go on with; None to begin one. Raises AlreadySigned, HandedOver."""
+    if expert_id in papers.handed_over:
+        raise HandedOver()
+    if any(paper is not None and paper.signed_at for paper in (papers.report, papers.decision)):
+        raise AlreadySigned("what rests on the opinions is signed")
+    own = opinion_of(papers.standing, expert_id)
+    if own is not None and own.signed_at is not None:
+        raise AlreadySigned()
+    return own
+
+
 async def sign_opinion(tx: ClinicTransaction, sealer: Sealer, consult_id: str, by: Actor) -> Opinion:
-    """The expert signs their own. Raises AlreadySigned, MissingRow (nothing written), NotPermitted, IllegalMove."""
+    """The expert signs their own, as who they are that day; a trainee's waits for a senior's signature (HZ-27).
+
+    Raises AlreadySigned, HandedOver, MissingRow (nothing written), NotPermitted, IllegalMove.
+    """
     consult = await tx.consults.get(consult_id)
-    own = await tx.opinions.find(consult_id=consult_id, expert_id=by.id)
     await authorise(tx, by, Action.SIGN_OPINION, consult, owners=[by.id])
     require_writable(consult)
-    if not own:
+    own = _own(await papers_of(tx, consult_id), by.id)
+    if own is None:
         raise MissingRow("opinions")
-    if own[0].signed_at is not None:
-        raise AlreadySigned()
-    opinion = replace(own[0], signed_at=tx.now)
+    person = await tx.staff.get(by.id)
+    home = await tx.institutions.get(person.institution_id)
+    trainee = bool(person.requires_countersign) and bool(rules_for(home, tx.now).value("HZ-27", "required"))
+    opinion = replace(own, signed_at=tx.now, author=described(person, home.name), countersign=trainee)
     document = opinion_document(opinion)
     opinion = replace(opinion, signature=sealed(sealer, consult.institution_id, document, tx.now))
     await tx.opinions.save(opinion)
-    public = {"document": digest(canonical(document)), "dissent": opinion.dissent}
+    public = {"document": digest(canonical(document)), "dissent": opinion.dissent, "countersign": trainee}
     await tx.append(event(EventCode.OPINION_SIGNED, consult, by, opinion.id, public))
     return opinion
-
-
-def opinion_document(opinion: Opinion) -> dict[str, object]:
-    """What an expert's seal covers."""
-    return {
-        "type": "huizhen.opinion",
-        "v": 1,
-        "id": opinion.id,
-        "consult": opinion.consult_id,
-        "expert": opinion.expert_id,
-        "institution": opinion.expert_institution_id,
-        "text": opinion.text,
-        "dissent": opinion.dissent,
-        "signed_at": opinion.signed_at,
-    }
-
-
-async def unsigned_opinions(tx: ClinicTransaction, consult: Consult) -> tuple[str, ...]:
-    """Every expert who was in the room signs (who took part, in writing), and at least one does."""
-    signed = {row.expert_id for row in await tx.opinions.find(consult_id=consult.id) if row.signed_at}
-    seats = await tx.seats.find(consult_id=consult.id)
-    came = {seat.person_id for seat in seats if seat.role in (Role.EXPERT, Role.CHAIR) and seat.admitted_at}
-    if await in_writing.of(tx, consult.id) is not None:
-        came |= await in_writing.taking_part(tx, consult)
-    return () if signed and came <= signed else ("opinion",)

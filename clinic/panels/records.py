@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from clinic.panels.signers import Signer
+
 
 class InvitationState(StrEnum):
     SENT = "sent"
@@ -66,6 +68,8 @@ class Opinion:
     updated_at: datetime
     signed_at: datetime | None = None
     signature: str | None = None
+    author: Signer | None = None  # as they signed; None in papers of before
+    countersign: bool | None = None  # a trainee's: counts from a senior's signature on (rules 1.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +86,4 @@ class DecisionNote:
     updated_at: datetime
     signed_at: datetime | None = None
     signature: str | None = None
+    author: Signer | None = None  # as they signed; None in papers of before

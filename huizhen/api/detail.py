@@ -13,7 +13,8 @@ from clinic.consult import PANELS, Consult, ConsultStatus, Seat, SeatState
 from clinic.errors import NotPermitted
 from clinic.overlays import rules_for
 from clinic.panels import in_writing
-from clinic.panels.records import Invitation, Opinion
+from clinic.panels.papers import missing_of, papers_of
+from clinic.panels.records import Invitation
 from clinic.people import CLINICIANS, Role, Staff
 from clinic.roles import Action
 from consent import desk
@@ -22,6 +23,7 @@ from consent.standing import shared_with
 from huizhen import masks
 from huizhen.api import asking_views, consent_views, render
 from huizhen.api.names import who
+from huizhen.api.outcome_views import opinion_view, outcome_view
 from huizhen.api.own import still_invited
 from huizhen.api.shapes.base import Label
 from huizhen.api.shapes.consult import (
@@ -33,7 +35,6 @@ from huizhen.api.shapes.consult import (
     EvidenceView,
     InvitationRow,
     NoteView,
-    OpinionView,
     PatientDetail,
     ReasonView,
     RecordingBrief,
@@ -104,25 +105,32 @@ async def needs(tx: StoreTransaction, consult: Consult, reader: Reader) -> list[
     if consult.kind in PANELS:
         if mine and consult.media_open and not await tx.cases.find(consult_id=consult.id):
             todo.append("case")
-        todo += await _panel_needs(tx, consult, staff, decision="decision" in kind.closing)
+        todo += await _panel_needs(tx, consult, staff)
     if mine and consult.status is ConsultStatus.CONCLUDING and not todo:
         todo.append("close")
     return todo
 
 
-async def _panel_needs(tx: StoreTransaction, consult: Consult, staff: Staff, *, decision: bool) -> list[str]:
+async def _panel_needs(tx: StoreTransaction, consult: Consult, staff: Staff) -> list[str]:
+    """An expert's own opinion, the chair's report; the doctor's decision, and what it still waits for."""
     if consult.status not in _AFTER:
         return []
-    invitations = await tx.invitations.find(consult_id=consult.id)
-    opinions = await tx.opinions.find(consult_id=consult.id)
-    signed = {row.expert_id for row in opinions if row.signed_at is not None}
-    todo = []
-    if any(row.expert_id == staff.id and row.state == "accepted" for row in invitations) and staff.id not in signed:
+    papers, invitations = await papers_of(tx, consult.id), await tx.invitations.find(consult_id=consult.id)
+    missing = await missing_of(tx, consult, papers)
+    accepted = {row.expert_id for row in invitations if row.state == "accepted"}
+    signed, handed = {row.expert_id for row in papers.standing if row.signed_at}, papers.handed_over
+    owing = (papers.owing | accepted) - signed - handed
+    todo: list[str] = []
+    if staff.id in owing:
         todo.append("opinion")
+    if "report" in missing and papers.chair == staff.id and not owing:
+        todo.append("report")
     if consult.doctor_id == staff.id:
-        if any(row.state == "accepted" and row.expert_id not in signed for row in invitations):
+        if owing or papers.to_countersign:
             todo.append("opinions_due")
-        if decision and not await _signed(tx, consult, "decision_notes"):
+        elif "report" in missing:
+            todo.append("report_due")
+        if "decision" in missing:
             todo.append("decision")
     return todo
 
@@ -169,7 +177,7 @@ async def consult_detail(
         hold_requests=await asking_views.own_requests(tx, consult, reader.actor),
         written=await _written(tx, consult),
     )
-    return detail if chart is None else detail.model_copy(update=await _chart_fields(tx, chart, row))
+    return detail if chart is None else detail.model_copy(update=await _chart_fields(tx, chart, row, reader))
 
 
 async def _written(tx: StoreTransaction, consult: Consult) -> WrittenView | None:
@@ -223,8 +231,10 @@ async def _may_look(tx: StoreTransaction, consult: Consult, reader: Reader) -> N
         raise NotPermitted(Action.SEE_CHART.value)
 
 
-async def _chart_fields(tx: StoreTransaction, chart: access.Chart, row: ConsultRow) -> dict[str, object]:
-    patient = chart.patient
+async def _chart_fields(
+    tx: StoreTransaction, chart: access.Chart, row: ConsultRow, reader: Reader
+) -> dict[str, object]:
+    patient, papers = chart.patient, await papers_of(tx, chart.consult.id)
     return {
         "patient": PatientDetail(
             **row.patient.model_dump(),
@@ -249,7 +259,8 @@ async def _chart_fields(tx: StoreTransaction, chart: access.Chart, row: ConsultR
         ],
         "note": await _note_view(tx, chart),
         "case": await _case_view(tx, chart),
-        "opinions": [await _opinion_view(tx, each) for each in chart.opinions],
+        "opinions": [await opinion_view(tx, each, papers) for each in chart.opinions],
+        "outcome": await outcome_view(tx, chart.consult, reader.staff) if chart.consult.kind in PANELS else None,
         "decision": await _decision_view(tx, chart),
         "attestation": await _attestation_view(tx, chart.consult),
         "whereabouts_told": bool(await tx.whereabouts.find(consult_id=chart.consult.id)),
@@ -300,17 +311,6 @@ async def _case_view(tx: StoreTransaction, chart: access.Chart) -> CaseView | No
         wanted_specialty=case.wanted_specialty,
         liability_mode=case.liability_mode,
         requested_at=case.requested_at,
-    )
-
-
-async def _opinion_view(tx: StoreTransaction, opinion: Opinion) -> OpinionView:
-    return OpinionView(
-        expert=render.doctor_row(await tx.staff.get(opinion.expert_id)),
-        institution=(await tx.institutions.get(opinion.expert_institution_id)).name,
-        text=opinion.text,
-        dissent=opinion.dissent,
-        updated_at=opinion.updated_at,
-        signed_at=opinion.signed_at,
     )
 
 

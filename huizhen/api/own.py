@@ -105,6 +105,23 @@ async def _visible_recording(call: Call[Any], tx: StoreTransaction, recording_id
     await visible_consult(call, tx, recording.consult_id)
 
 
+async def _panel(call: Call[Any], tx: StoreTransaction) -> None:
+    consult_id, home = call.path("consult"), call.me.institution_id
+    if not await tx.seats.find(consult_id=consult_id, home_institution_id=home):
+        raise MissingRow("consults")
+
+
+async def _opinion(call: Call[Any], tx: StoreTransaction) -> None:
+    if (await tx.opinions.get(call.path("opinion"))).expert_institution_id != call.me.institution_id:
+        raise MissingRow("opinions")
+
+
+async def _referral(call: Call[Any], tx: StoreTransaction) -> None:
+    referral = await tx.referrals.get(call.path("referral"))
+    if call.me.institution_id not in (referral.from_institution_id, referral.to_institution_id):
+        raise MissingRow("referrals")
+
+
 CHECKS: Mapping[Own, Check] = {
     Own.NOTHING: _nothing,
     Own.SELF: _nothing,
@@ -130,6 +147,11 @@ CHECKS: Mapping[Own, Check] = {
     Own.CONSENT_RECORD: _of_house("consent_records", "record"),
     Own.SLOT: _of_house("slots", "slot"),
     Own.NOTICE: _of_house("notices", "notice"),
+    Own.PANEL: _panel,
+    Own.OPINION: _opinion,
+    Own.REFERRAL: _referral,
+    Own.TASK: _of_house("follow_up_tasks", "task"),
+    Own.COPY: _of_house("sealed_copies", "copy"),
     Own.REQUEST: _request,
     Own.PROPOSAL: _proposal,
     Own.COOPERATION: _cooperation,

@@ -1,21 +1,19 @@
-"""Expert consults: the case, the invitations, opinions and the decision."""
+"""Expert consults: the case and the invitations."""
 
-from clinic.panels import answering, deciding, opining, requesting, sending
+from clinic.panels import answering, requesting, sending
 from clinic.roles import Action
 from consent import written
 from huizhen.api.call import Call
-from huizhen.api.consults import changed, detail_of
+from huizhen.api.consults import changed
 from huizhen.api.detail import invitation_row
 from huizhen.api.request_views import supplied
 from huizhen.api.route import Own, Route, Table, Unit, staff
-from huizhen.api.shapes.base import Empty, Items, NoBody
+from huizhen.api.shapes.base import Items, NoBody
 from huizhen.api.shapes.consult import (
     CaseBody,
     ConsultDetail,
-    DecisionBody,
     InvitationAnswer,
     InvitationRow,
-    OpinionBody,
 )
 from signaling import closing
 
@@ -60,27 +58,6 @@ async def answer(call: Call[InvitationAnswer]) -> InvitationRow:
         return await invitation_row(tx, invitation)
 
 
-async def save_opinion(call: Call[OpinionBody]) -> ConsultDetail:
-    await opining.save_opinion(call.tx, call.path("consult"), call.actor, call.body.text, call.body.dissent)
-    return await detail_of(call, call.path("consult"))
-
-
-async def sign_opinion(call: Call[Empty]) -> ConsultDetail:
-    await opining.sign_opinion(call.tx, call.services.sealer, call.path("consult"), call.actor)
-    return await detail_of(call, call.path("consult"))
-
-
-async def save_decision(call: Call[DecisionBody]) -> ConsultDetail:
-    body = call.body
-    await deciding.save_decision(call.tx, call.path("consult"), call.actor, body.adoption, body.reason, body.treatment)
-    return await detail_of(call, call.path("consult"))
-
-
-async def sign_decision(call: Call[Empty]) -> ConsultDetail:
-    await deciding.sign_decision(call.tx, call.services.sealer, call.path("consult"), call.actor)
-    return await detail_of(call, call.path("consult"))
-
-
 ROUTES: Table = (
     Route(
         method="POST",
@@ -109,45 +86,5 @@ ROUTES: Table = (
         answer=InvitationRow,
         unit=Unit.NONE,
         summary="Accept, or refuse with a reason",
-    ),
-    Route(
-        method="PUT",
-        path="/api/consults/{consult}/opinion",
-        handler=save_opinion,
-        policy=staff(Action.WRITE_OPINION, own=Own.CONSULT),
-        body=OpinionBody,
-        answer=ConsultDetail,
-        unit=Unit.WRITE,
-        summary="My opinion as a draft",
-    ),
-    Route(
-        method="POST",
-        path="/api/consults/{consult}/opinion/sign",
-        handler=sign_opinion,
-        policy=staff(Action.SIGN_OPINION, own=Own.CONSULT),
-        body=Empty,
-        answer=ConsultDetail,
-        unit=Unit.WRITE,
-        summary="Sign my opinion",
-    ),
-    Route(
-        method="PUT",
-        path="/api/consults/{consult}/decision",
-        handler=save_decision,
-        policy=staff(Action.SIGN_DECISION, own=Own.CONSULT),
-        body=DecisionBody,
-        answer=ConsultDetail,
-        unit=Unit.WRITE,
-        summary="Adopt, partly, or not: a draft",
-    ),
-    Route(
-        method="POST",
-        path="/api/consults/{consult}/decision/sign",
-        handler=sign_decision,
-        policy=staff(Action.SIGN_DECISION, own=Own.CONSULT),
-        body=Empty,
-        answer=ConsultDetail,
-        unit=Unit.WRITE,
-        summary="Sign the decision",
     ),
 )

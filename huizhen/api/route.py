@@ -22,7 +22,8 @@ B = TypeVar("B", bound=BaseModel)
 ID = r"[0-9a-f]{32}"
 # Parameters of DICOMweb paths: identifiers and frame numbers. What is none of ours is not found, like a wrong id.
 _DICOMWEB = r"[0-9a-f.,]{1,64}"
-SHAPES = dict.fromkeys(("study_uid", "series_uid", "instance_uid", "frames"), _DICOMWEB)
+_CODE = r"[0-9A-HJKMNP-TV-Z]{4}(?:-[0-9A-HJKMNP-TV-Z]{4}){3}"  # Crockford, as it stands on a paper
+SHAPES = dict.fromkeys(("study_uid", "series_uid", "instance_uid", "frames"), _DICOMWEB) | {"code": _CODE}
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
@@ -62,6 +63,11 @@ class Own(StrEnum):
     CONSENT_RECORD = "consent_record"
     SLOT = "slot"
     NOTICE = "notice"
+    PANEL = "panel"  # a consult with an expert of the caller's institution
+    OPINION = "opinion"  # of an expert of the caller's institution
+    REFERRAL = "referral"  # from or to the caller's institution
+    TASK = "task"
+    COPY = "copy"
     REQUEST = "request"  # between institutions: the own house's, or one the own house was asked by
     PROPOSAL = "proposal"  # of a consult the caller may know of
     COOPERATION = "cooperation"  # the own institution is a party, and was offered it

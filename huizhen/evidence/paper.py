@@ -28,6 +28,7 @@ class Paper:
     files: Mapping[str, bytes]
     at: int
     title: str
+    template: str = "template.typ"  # of huizhen.evidence
 
 
 def verification_code(digest: str) -> str:
@@ -136,7 +137,7 @@ def without_image(paper: Paper) -> Paper:
     say = words(paper.data["lang"])
     data = paper.data | {"image": False, "image_note": say["image_broken"]}
     beside = {name: data for name, data in paper.files.items() if name != "signature.png"}
-    return Paper(data, beside, paper.at, paper.title)
+    return Paper(data, beside, paper.at, paper.title, paper.template)
 
 
 def _qr(record: ConsentRecord, code: str) -> bytes:

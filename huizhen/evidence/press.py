@@ -114,11 +114,11 @@ class _BadImage(Exception):
 
 def _job(paper: Paper, chosen: Fonts) -> bytes:
     data = json.dumps(paper.data | {"fonts": list(chosen.families)}, ensure_ascii=False).encode()
-    beside = {**paper.files, "main.typ": _template(), "data.json": data}
+    beside = {**paper.files, "main.typ": _template(paper.template), "data.json": data}
     encoded = {name: base64.b64encode(content).decode() for name, content in beside.items()}
     return json.dumps({"at": paper.at, "fonts": list(chosen.folders), "files": encoded}).encode()
 
 
 @cache
-def _template() -> bytes:
-    return files("huizhen.evidence").joinpath("template.typ").read_bytes()
+def _template(name: str) -> bytes:
+    return files("huizhen.evidence").joinpath(name).read_bytes()

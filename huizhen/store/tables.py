@@ -28,6 +28,16 @@ from clinic.facts import (
 from clinic.glass import BrokenGlass
 from clinic.notices import Notice
 from clinic.panels.in_writing import WrittenConsult
+from clinic.panels.outcome import (
+    Countersignature,
+    FollowUpTask,
+    JointReport,
+    OpinionDue,
+    OpinionPaper,
+    Referral,
+    ReportMark,
+    SealedCopy,
+)
 from clinic.panels.records import Case, DecisionNote, Invitation, Opinion
 from clinic.panels.requests import InvitedParty, PanelRequest, Proposal
 from clinic.panels.room_records import PanelFloor, QuorumLapse, SideRoom
@@ -43,6 +53,7 @@ from consent.attesting import ConsentAttestation
 from consent.companions import Companion
 from consent.house_policies import HousePolicy
 from consent.languages import LanguageNote
+from consent.panel_papers import PaperAttestation
 from consent.records import ConsentRecord, ConsentRequest, ConsentSettings, ConsentTemplate, TemplateDraft
 from huizhen.auth.rows import ClientToken, DeviceSession, JoinLink, PlaybackView, StaffCredential, StaffSession
 from imaging.records import ImageFindings, ImageInstance, ImageSeries, ImageStudy, PacsStudy, SeriesOpening
@@ -128,6 +139,15 @@ TABLES: tuple[Table, ...] = (
     Table("pacs_studies", PacsStudy, append_only=True, indexes=_CONSULT),
     Table("series_openings", SeriesOpening, append_only=True, indexes=(*_CONSULT, ("series_id",))),
     Table("image_findings", ImageFindings, append_only=True, indexes=_CONSULT),
+    Table("joint_reports", JointReport, indexes=_CONSULT),
+    Table("report_marks", ReportMark, append_only=True, indexes=_CONSULT),
+    Table("countersignatures", Countersignature, append_only=True, indexes=(*_CONSULT, ("opinion_id",))),
+    Table("opinions_due", OpinionDue, indexes=(*_CONSULT, ("expert_id",))),
+    Table("referrals", Referral, indexes=(*_CONSULT, ("to_institution_id",))),
+    Table("follow_up_tasks", FollowUpTask, indexes=(*_CONSULT, ("institution_id", "state"))),
+    Table("opinion_papers", OpinionPaper, append_only=True, indexes=(*_CONSULT, ("code",))),
+    Table("sealed_copies", SealedCopy, indexes=(*_CONSULT, ("institution_id", "state"), ("state",))),
+    Table("paper_attestations", PaperAttestation, append_only=True, indexes=(*_CONSULT, ("record_id",))),
     Table("directory_entries", DirectoryEntry),
     Table(
         "cooperation_agreements",
@@ -215,6 +235,15 @@ class StoreTransaction(ABC):
     pacs_studies: Repository[PacsStudy]
     series_openings: Repository[SeriesOpening]
     image_findings: Repository[ImageFindings]
+    joint_reports: Repository[JointReport]
+    report_marks: Repository[ReportMark]
+    countersignatures: Repository[Countersignature]
+    opinions_due: Repository[OpinionDue]
+    referrals: Repository[Referral]
+    follow_up_tasks: Repository[FollowUpTask]
+    opinion_papers: Repository[OpinionPaper]
+    sealed_copies: Repository[SealedCopy]
+    paper_attestations: Repository[PaperAttestation]
     directory_entries: Repository[DirectoryEntry]
     cooperation_agreements: Repository[CooperationAgreement]
     agreement_seals: Repository[AgreementSeal]

@@ -40,6 +40,7 @@ Execute = Callable[..., Awaitable[Any]]
 Run = Callable[..., Awaitable[list[Answer]]]  # SqlTransaction.run_all
 SKEW_MS = 2_000
 _NONCE = 12
+_NODES = 300
 
 _HEAD = Known(  # with the last number of the scope at hand: one journey for the usual flush
     select(
@@ -311,10 +312,12 @@ def _open(
 async def read_nodes(
     execute: Execute, origin: str, wanted: Sequence[merkle.Coordinate]
 ) -> dict[merkle.Coordinate, bytes]:
-    """The stored nodes that exist among `wanted` (a few dozen at most)."""
-    if not wanted:
-        return {}
-    nodes = audit_nodes.c
-    places = or_(*(and_(nodes.level == level, nodes.idx == index) for level, index in set(wanted)))
-    rows = await execute(select(nodes.level, nodes.idx, nodes.hash).where(nodes.origin == origin, places))
-    return {(row.level, row.idx): row.hash for row in rows}
+    """The stored nodes that exist among `wanted`, some hundreds at a time: SQLite bounds how deep a condition is."""
+    nodes, asked = audit_nodes.c, sorted(set(wanted))
+    found: dict[merkle.Coordinate, bytes] = {}
+    for start in range(0, len(asked), _NODES):
+        part = asked[start : start + _NODES]
+        places = or_(*(and_(nodes.level == level, nodes.idx == index) for level, index in part))
+        rows = await execute(select(nodes.level, nodes.idx, nodes.hash).where(nodes.origin == origin, places))
+        found |= {(row.level, row.idx): row.hash for row in rows}
+    return found

@@ -46,7 +46,7 @@ async def test_the_patient_asks_and_the_archivist_places_it(world: World) -> Non
     assert granted.state is HoldAskState.GRANTED
     assert world.db.codes()[-2:] == ["hold.placed", "hold.granted"]
     async with world.db.read() as tx:
-        assert await holds.held(tx, made.consult.id)
+        assert await holds.held(tx, made.consult.id, made.consult.institution_id)
         hold = await tx.legal_holds.get(granted.hold_id or "")
         assert (hold.reason, hold.placed_by) == (WHY, world.archivist.id)
         assert await hold_requests.of_party(tx, patient, made.consult.id) == [granted]
@@ -66,7 +66,7 @@ async def test_the_doctor_asks_and_is_refused_with_a_reason(world: World) -> Non
     assert (refused.state, refused.hold_id) == (HoldAskState.REFUSED, None)
     assert world.db.codes()[-1] == "hold.refused"
     async with world.db.read() as tx:
-        assert not await holds.held(tx, made.consult.id)
+        assert not await holds.held(tx, made.consult.id, made.consult.institution_id)
 
 
 async def test_nothing_is_destroyed_while_a_request_waits(world: World) -> None:
@@ -74,14 +74,14 @@ async def test_nothing_is_destroyed_while_a_request_waits(world: World) -> None:
     later = world.clock() + timedelta(days=40 * 366)
     request = await asked(made, Actor.staff(world.doctor))
     async with world.db.read() as tx:
-        assert await holds.held(tx, made.consult.id)
+        assert await holds.held(tx, made.consult.id, made.consult.institution_id)
         due = [item for item in await due_list(tx, world.home.id, later) if item.record.consult_id == made.consult.id]
         assert due and all("asked" in item.blocked_by for item in due)
         with pytest.raises(Held):
             await require_clear(tx, world.home.id, due)
     await answered(made, request, False, "已有同一事由的封存")
     async with world.db.read() as tx:
-        assert not await holds.held(tx, made.consult.id)
+        assert not await holds.held(tx, made.consult.id, made.consult.institution_id)
         due = [item for item in await due_list(tx, world.home.id, later) if item.record.consult_id == made.consult.id]
         assert not any("asked" in item.blocked_by for item in due)
 

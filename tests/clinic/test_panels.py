@@ -7,25 +7,22 @@ import pytest
 from audit.errors import MissingRow
 from clinic import access, visit
 from clinic.actor import Actor
-from clinic.consult import Consult, ConsultStatus
+from clinic.consult import ConsultStatus
 from clinic.documents import canonical, digest
-from clinic.errors import AlreadySigned, IllegalMove, InvalidInput, NotPermitted, Unsigned
-from clinic.panels import answering, deciding, opining, report, requesting
+from clinic.errors import (
+    AlreadySigned,
+    IllegalMove,
+    InvalidInput,
+    NotPermitted,
+    PapersMissing,
+    Unsigned,
+)
+from clinic.panels import answering, copying, deciding, dossier, opining, requesting
 from clinic.panels.records import Adoption, InvitationState
 from clinic.panels.requests import Mode
 from clinic.people import Role
 from tests.support.builders import CARDIOLOGY, World
-
-
-async def meeting(world: World) -> Consult:
-    """Both experts accepted and sit with the inviting doctor."""
-    booked = await world.book_panel()
-    for invitation in await world.ask(booked.consult):
-        seat = await world.answer(invitation)
-        assert seat is not None
-        await world.enter(seat)
-    await world.enter(booked.doctor_seat)
-    return await world.consult(booked.consult.id)
+from tests.support.panels import meeting, report
 
 
 def request(world: World, *experts: str, house: str = "", **changes: Any) -> requesting.NewRequest:
@@ -54,23 +51,27 @@ async def test_the_straight_life_of_a_panel(world: World) -> None:
             await deciding.sign_decision(tx, world.sealer, consult.id, inviting)
     async with world.db.begin() as tx:
         await visit.conclude(tx, consult.id, inviting)
-    for missing in ("opinion,decision",):
-        with pytest.raises(Unsigned, match=missing):
-            async with world.db.begin() as tx:
-                await visit.close(tx, consult.id, inviting)
-    await world.opinion(consult, world.experts[0])
-    with pytest.raises(Unsigned, match="decision"):
+    with pytest.raises(PapersMissing, match=r"^opinion,report,decision$") as refused:
         async with world.db.begin() as tx:
-            await report.joint_report(tx, consult.id, inviting)
+            await visit.close(tx, consult.id, inviting)
+    assert refused.value.reasons == ("closing.opinion", "closing.report", "closing.decision")
+    await world.opinion(consult, world.experts[0])
+    with pytest.raises(PapersMissing, match=r"^report$"):
+        await world.decide(consult)
+    await report(world, consult)
+    with pytest.raises(Unsigned, match=r"^decision$"):
+        async with world.db.begin() as tx:
+            await dossier.dossier(tx, consult)
     await world.decide(consult)
     async with world.db.begin() as tx:
         closed = await visit.close(tx, consult.id, inviting)
-        joint = await report.joint_report(tx, consult.id, inviting)
+        whole = await dossier.dossier(tx, closed)
     assert closed.status is ConsultStatus.CLOSED
-    assert [row["chair"] for row in joint["opinions"]] == [True, False]
-    assert [row["dissent"] for row in joint["opinions"]] == [False, True]
-    documents = [{k: v for k, v in row.items() if k not in ("chair", "signature")} for row in joint["opinions"]]
-    assert sorted(digest(canonical(row)) for row in documents) == joint["decision"]["opinions"]
+    assert [row["chair"] for row in whole["opinions"]] == [True, False]
+    assert [row["document"]["dissent"] for row in whole["opinions"]] == [False, True]
+    digests = sorted(digest(canonical(row["document"])) for row in whole["opinions"])
+    assert digests == whole["decision"]["document"]["opinions"] == whole["report"]["document"]["opinions"]
+    assert whole["decision"]["document"]["report"] == digest(canonical(whole["report"]["document"]))
 
 
 async def test_an_absent_expert_need_not_sign(world: World) -> None:
@@ -138,8 +139,7 @@ async def test_a_follow_up_has_no_panel(world: World) -> None:
     with pytest.raises(IllegalMove):
         await world.ask(booked.consult)
     async with world.db.begin() as tx:
-        with pytest.raises(IllegalMove):
-            await report.joint_report(tx, booked.consult.id, Actor.staff(world.clinic_doctor))
+        assert await copying.order(tx, await tx.consults.get(booked.consult.id), world.system) == ()
 
 
 def _event(world: World) -> Any:
@@ -192,6 +192,7 @@ async def test_opinions_and_decisions_are_frozen_once_signed(world: World) -> No
         await opining.sign_opinion(tx, world.sealer, consult.id, expert)
     assert (second.text, second.dissent, second.expert_institution_id) == ("二稿", True, world.partner.id)
     await world.opinion(consult, world.experts[1])
+    await report(world, consult)
     await world.decide(consult)
     for act in (
         lambda tx: opining.save_opinion(tx, consult.id, expert, "三稿"),

@@ -10,7 +10,7 @@ from clinic.actor import Actor
 from clinic.consult import ConsultKind, ConsultStatus
 from clinic.errors import DiagnosisNotAllowed, IllegalMove, InvalidInput, PrescriptionInText, Unsigned
 from clinic.notes import NoteText
-from clinic.panels import report
+from clinic.panels import dossier
 from clinic.prescribing import prescribes
 from clinic.rulebook import in_force
 from tests.support.builders import World
@@ -148,7 +148,7 @@ async def test_a_remote_diagnosis_closes_with_the_opinion_alone(world: World) ->
     assert str(missing.value) == "opinion"
     await world.opinion(booked.consult, world.experts[0])
     async with world.db.begin() as tx:
-        joint = await report.joint_report(tx, booked.consult.id, by)
+        joint = await dossier.dossier(tx, await tx.consults.get(booked.consult.id))
         assert joint["decision"] is None
         assert joint["request"]["liability"] == "shared"
         assert (await visit.close(tx, booked.consult.id, by)).status is ConsultStatus.CLOSED

@@ -32,6 +32,10 @@ NO_CODES = frozenset(
         "recording.worker",  # the child's module
         "server.lock",
         "images.worker",
+        "copy.json",  # files of a sealed copy
+        "paper.pdf",
+        "panel.copy",  # a class of records
+        "opinion.typ",  # the template of its paper
         "panel.family",
         "panel.patient",
         "visit.family",

@@ -5,10 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.huizhen.outcome_house import House, house_at
 from tests.huizhen.world import World, world_at
 
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with world_at(tmp_path / "data") as made:
+        yield made
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with house_at(tmp_path) as made:
         yield made

@@ -31,6 +31,7 @@ from tests.huizhen.things import (
     imaged,
     ledger,
     notice,
+    outcome,
     requested,
     signed,
     uploaded,
@@ -125,6 +126,7 @@ async def _common(world: World, booked: Booked) -> dict[str, str]:
         **await ledger(world),
         **await archived(world),
         **await asking(world, booked.consult.id),
+        **await outcome(world, booked.consult.id),
         **await requested(world, booked.consult.id),
         "cooperation": await cooperation(world),
     }

@@ -19,6 +19,7 @@ from tests.huizhen.things import (
     imaged,
     ledger,
     notice,
+    outcome,
     requested,
     signed,
     uploaded,
@@ -59,6 +60,7 @@ async def _ids(world: World) -> dict[str, str]:
         "invitation": uuid4().hex,
         "file": paper,
         **images,
+        **await outcome(world, booked.consult.id),
         "glass": await glass(world, booked.consult.id),
         **await ledger(world),
         "record": record,
@@ -186,6 +188,7 @@ async def test_the_application_has_only_the_tables_routes_and_its_edges(world: W
             if path.startswith(("/whip", "/whep", "/socket.io", "/static", "/console")) or path in (
                 "/",
                 "/p",
+                "/v",
                 "/favicon.ico",
             ):
                 continue

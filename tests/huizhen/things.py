@@ -9,6 +9,8 @@ from clinic import break_glass, clients, filings, guardians, regulation, slots
 from clinic.actor import Actor
 from clinic.consult import ConsultKind
 from clinic.notices import Channel, NoticeKind
+from clinic.panels.outcome import CopyState, Direction, FollowUpTask, Referral, ReferralState, SealedCopy, TaskState
+from clinic.panels.records import Opinion
 from clinic.panels.requests import InvitedParty, PanelRequest, Proposal
 from clinic.parties import agreements
 from clinic.parties.agreements import Terms
@@ -128,6 +130,25 @@ async def notice(world: World, booked: Booked) -> str:
         queued = await world.parts.services.outbox.queue(tx, booked.consult, letter, nurse)
     assert queued is not None
     return queued.id
+
+
+async def outcome(world: World, consult_id: str) -> dict[str, str]:
+    """An opinion of the house's expert, a referral it issued, a task it has, its own copy: rows alone."""
+    house = world.houses["city"]
+    expert, home = house.staff[Role.EXPERT].id, house.institution.id
+    async with world.db.begin() as tx:
+        opinion = Opinion("a1" * 16, home, consult_id, expert, home, "t", False, tx.now)
+        referral = Referral(
+            "a2" * 16, home, consult_id, "ZZ1", Direction.OUT, home, home, "r", ReferralState.ISSUED, expert, tx.now
+        )
+        task = FollowUpTask("a3" * 16, home, consult_id, "w", tx.now.date(), TaskState.OPEN, expert, tx.now)
+        copy = SealedCopy("a4" * 16, home, consult_id, home, house.patient.id, CopyState.DUE, tx.now, "k", "b")
+        await tx.opinions.add(opinion)
+        await tx.referrals.add(referral)
+        await tx.follow_up_tasks.add(task)
+        await tx.sealed_copies.add(copy)
+        await tx.append(AuditEvent(EventCode.CONSULT_MOVED, home, "system", consult_id))
+    return {"opinion": opinion.id, "referral": referral.id, "task": task.id, "copy": copy.id}
 
 
 async def imaged(world: World, booked: Booked) -> dict[str, str]:

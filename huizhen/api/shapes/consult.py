@@ -26,6 +26,7 @@ from huizhen.api.shapes.base import (
     Text,
 )
 from huizhen.api.shapes.gates import AttestationView
+from huizhen.api.shapes.outcome import OutcomeView
 
 
 class PatientRow(Answer):
@@ -187,8 +188,15 @@ class CaseView(Answer):
 
 
 class OpinionView(Answer):
+    """`state`: draft, signed, waiting (for a senior), returned. Title and department as they signed."""
+
+    id: str
     expert: DoctorRow
     institution: str
+    title: str
+    department_label: Label | None
+    chair: bool
+    state: str
     text: str
     dissent: bool
     updated_at: Moment
@@ -235,6 +243,7 @@ class ConsultDetail(ConsultRow):
     invitations: list[InvitationRow]
     opinions: list[OpinionView]
     decision: DecisionView | None = None
+    outcome: OutcomeView | None = None
     timeline: list[TimelineRow]
     fee_cents: int
     institution: str

@@ -9,6 +9,7 @@ import consultEn from "@/locales/en/consult.json";
 import consoleEn from "@/locales/en/console.json";
 import glanceEn from "@/locales/en/glance.json";
 import eventsEn from "@/locales/en/events.json";
+import outcomeEn from "@/locales/en/outcome.json";
 import gatesEn from "@/locales/en/gates.json";
 import policyEn from "@/locales/en/policy.json";
 import partiesEn from "@/locales/en/parties.json";
@@ -25,6 +26,7 @@ import consultZh from "@/locales/zh/consult.json";
 import consoleZh from "@/locales/zh/console.json";
 import glanceZh from "@/locales/zh/glance.json";
 import eventsZh from "@/locales/zh/events.json";
+import outcomeZh from "@/locales/zh/outcome.json";
 import gatesZh from "@/locales/zh/gates.json";
 import policyZh from "@/locales/zh/policy.json";
 import partiesZh from "@/locales/zh/parties.json";
@@ -40,10 +42,10 @@ import { router } from "./router";
 
 startI18n({
   zh: {
-    shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh, gates: gatesZh, uploads: uploadsZh, templates: templatesZh, papers: papersZh, waiting: waitingZh, glance: glanceZh, policy: policyZh, parties: partiesZh, acts: actsZh, panelroom: panelroomZh, written: writtenZh,
+    shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh, gates: gatesZh, uploads: uploadsZh, templates: templatesZh, papers: papersZh, waiting: waitingZh, glance: glanceZh, policy: policyZh, outcome: outcomeZh, parties: partiesZh, acts: actsZh, panelroom: panelroomZh, written: writtenZh,
   },
   en: {
-    shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn, gates: gatesEn, uploads: uploadsEn, templates: templatesEn, papers: papersEn, waiting: waitingEn, glance: glanceEn, policy: policyEn, parties: partiesEn, acts: actsEn, panelroom: panelroomEn, written: writtenEn,
+    shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn, gates: gatesEn, uploads: uploadsEn, templates: templatesEn, papers: papersEn, waiting: waitingEn, glance: glanceEn, policy: policyEn, outcome: outcomeEn, parties: partiesEn, acts: actsEn, panelroom: panelroomEn, written: writtenEn,
   },
 });
 startReasons();

@@ -56,6 +56,14 @@ export const routes: RouteRecordRaw[] = [
     meta: { title: "recording", roles: [...RECORDS, "regulator", "attending", "inviting", "expert", "chair"] },
   },
   {
+    path: "/console/copies", name: "copies", component: () => import("./pages/CopiesPage.vue"),
+    meta: { title: "copies", icon: "copy", roles: ["archivist"], rail: true },
+  },
+  {
+    path: "/console/follow-ups", name: "follow_ups", component: () => import("./pages/FollowUpsPage.vue"),
+    meta: { title: "follow_ups", icon: "check", roles: [...CLINICIANS, "coordinator"], rail: true },
+  },
+  {
     path: "/console/access", name: "access", component: () => import("./pages/AccessPage.vue"),
     meta: { title: "access", icon: "lock", roles: RECORDS, rail: true },
   },

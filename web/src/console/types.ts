@@ -3,6 +3,7 @@ import type {
   ConsultKind, ConsultStatus, Purpose, RecordingState, Role as SeatRole, SeatLink, SeatView, Standing,
 } from "@/shared/protocol";
 
+import type { Outcome } from "./outcome-types";
 import type { Advice, HoldRequest } from "./policy-types";
 
 export type Role = SeatRole | "archivist" | "approver" | "regulator" | "auditor" | "admin" | "coordinator";
@@ -80,8 +81,8 @@ export interface CaseView {
   wanted_specialty: string; liability_mode: string; requested_at: string;
 }
 export interface OpinionView {
-  expert: { id: string; name: string }; institution: string; text: string; dissent: boolean;
-  updated_at: string; signed_at?: string | null;
+  id: string; expert: { id: string; name: string }; institution: string; title: string; department_label?: Label | null; chair: boolean;
+  state: "draft" | "signed" | "waiting" | "returned"; text: string; dissent: boolean; updated_at: string; signed_at?: string | null;
 }
 export interface DecisionView {
   adoption: "adopt" | "partly" | "not"; reason: string; treatment: string; doctor: string;
@@ -94,7 +95,7 @@ export interface ConsultDetail extends ConsultRow {
   };
   evidence: Evidence[]; seats: SeatView[]; consents: ConsentView[]; companions: CompanionView[]; admission: Admission;
   note?: Note | null; case?: CaseView | null; invitations: InvitationRow[]; opinions: OpinionView[];
-  decision?: DecisionView | null; timeline: { t: string; code: string; who: string; outcome: string }[];
+  decision?: DecisionView | null; outcome?: Outcome | null; timeline: { t: string; code: string; who: string; outcome: string }[];
   fee_cents: number; institution: string; my_seat?: string | null;
   attestation?: AttestationView | null; whereabouts_told: boolean; may: string[]; needs_attestation: boolean;
   termination_advices: Advice[]; hold_requests: HoldRequest[];

@@ -1,0 +1,104 @@
+"""Which opinions count, who still owes one, which papers are missing. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from clinic.consult import Seat
+from clinic.panels.outcome import Countersignature, JointReport, OpinionDue
+from clinic.panels.records import DecisionNote, Opinion
+from clinic.people import Role
+from clinic.rulebook import RuleSet
+
+EXPERTS = (Role.EXPERT, Role.CHAIR)
+
+
+@dataclass(frozen=True, slots=True)
+class PanelPapers:
+    """Everything written of one consult's outcome, as the rows are."""
+
+    opinions: tuple[Opinion, ...] = ()
+    countersignatures: tuple[Countersignature, ...] = ()
+    due: tuple[OpinionDue, ...] = ()
+    seats: tuple[Seat, ...] = ()
+    report: JointReport | None = None
+    decision: DecisionNote | None = None
+    in_writing: frozenset[str] = frozenset()  # experts of a panel without a room (HZ-45)
+
+    @property
+    def standing(self) -> tuple[Opinion, ...]:
+        """The latest of each expert; what a senior returned is kept, and stands for nothing."""
+        latest = {row.expert_id: row for row in self.opinions if row.id not in self._returned}
+        return tuple(latest.values())
+
+    @property
+    def counted(self) -> tuple[Opinion, ...]:
+        """Signed, and where a trainee signed, countersigned. In the order they were begun."""
+        agreed = {row.opinion_id for row in self.countersignatures if row.agrees}
+        return tuple(row for row in self.standing if row.signed_at and (not row.countersign or row.id in agreed))
+
+    @property
+    def to_countersign(self) -> tuple[Opinion, ...]:
+        """Signed by a trainee, and no senior has said anything yet."""
+        said = {row.opinion_id for row in self.countersignatures}
+        return tuple(row for row in self.standing if row.signed_at and row.countersign and row.id not in said)
+
+    @property
+    def owing(self) -> frozenset[str]:
+        """Experts who took part and have not signed; a named stand-in in the place of who was too late."""
+        came = {seat.person_id for seat in self.seats if seat.role in EXPERTS and self._came(seat)}
+        handed = {row.expert_id: row.stand_in_id for row in self.due if row.handed_at and row.stand_in_id}
+        owing = {handed.get(person, person) for person in came if person is not None}
+        signed = {row.expert_id for row in self.standing if row.signed_at}
+        return frozenset(person for person in owing if person is not None and person not in signed)
+
+    @property
+    def handed_over(self) -> frozenset[str]:
+        """Experts whose opinion somebody else gives now."""
+        return frozenset(row.expert_id for row in self.due if row.handed_at)
+
+    @property
+    def chair(self) -> str | None:
+        """The chair who took part; the latest, where the chair was handed over."""
+        chairs = [seat.person_id for seat in self.seats if seat.role is Role.CHAIR and self._came(seat)]
+        return chairs[-1] if chairs else None
+
+    def _came(self, seat: Seat) -> bool:
+        return seat.person_id is not None and (seat.admitted_at is not None or seat.person_id in self.in_writing)
+
+    @property
+    def _returned(self) -> frozenset[str]:
+        return frozenset(row.opinion_id for row in self.countersignatures if not row.agrees)
+
+
+def missing(papers: PanelPapers, closing: Sequence[str], rules: RuleSet) -> tuple[str, ...]:
+    """The papers this kind closes with that are not there yet, in order: opinion, countersign, report, decision."""
+    found: list[str] = []
+    if "opinion" in closing:
+        found += missing_opinions(papers)
+    if "report" in closing and report_needed(papers, rules) and not (papers.report and papers.report.signed_at):
+        found.append("report")
+    if "decision" in closing and not (papers.decision and papers.decision.signed_at):
+        found.append("decision")
+    return tuple(found)
+
+
+def missing_opinions(papers: PanelPapers) -> tuple[str, ...]:
+    """Every expert who was in the room signs, and at least one opinion counts."""
+    found = []
+    if papers.owing or not (papers.counted or papers.to_countersign):
+        found.append("opinion")
+    if papers.to_countersign:
+        found.append("countersign")
+    return tuple(found)
+
+
+def report_needed(papers: PanelPapers, rules: RuleSet) -> bool:
+    """HZ-26: with a chair, or with several experts."""
+    if papers.chair is not None and rules.value("HZ-26", "chair"):
+        return True
+    return len(papers.counted) >= rules.value("HZ-26", "experts")
+
+
+def opinion_of(opinions: Iterable[Opinion], expert_id: str) -> Opinion | None:
+    """The expert's own among these."""
+    return next((row for row in opinions if row.expert_id == expert_id), None)
