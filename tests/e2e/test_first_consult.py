@@ -215,6 +215,8 @@ async def test_panel_of_five(house: House) -> None:
             await expert.get_by_role("button", name="接受").click()
             await expect(expert.get_by_role("link", name="打开").first).to_be_visible()
             experts.append(expert)
+        await patient.reload()  # the door opens once an expert has accepted
+        await expect(patient.locator(".place")).to_be_visible(timeout=20_000)
         family = await into_waiting(people, "panel.family", "刘建国")
         await clinic.reload()
         await clinic.click("[data-act=join]")
