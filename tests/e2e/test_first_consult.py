@@ -13,13 +13,18 @@ pytestmark = pytest.mark.browser
 
 
 async def into_waiting(people: People, link: str, name: str, *, record: bool = True) -> Page:
+    page = await signed(people, link, name, record=record)
+    await expect(page.locator(".place")).to_be_visible()
+    return page
+
+
+async def signed(people: People, link: str, name: str, *, record: bool = True) -> Page:
     page = await people.page({"width": 390, "height": 844})
     await page.add_init_script(TAP_PEERS)
     await page.goto(people.house.link(link))
     await press(page, "patient:open.go")
     await confirm_and_check(page)
     await sign(page, name, record=record)
-    await expect(page.locator(".place")).to_be_visible()
     return page
 
 
@@ -201,7 +206,9 @@ async def test_panel_of_five(house: House) -> None:
             await expect(clinic.get_by_text("患者还没有同意把资料共享给受邀的机构。")).to_be_visible()
             await picture(clinic, "case-waits-for-consent")
             await witness(clinic, "王秀兰", "孙远山")
-        patient = await into_waiting(people, "panel.patient", "王秀兰")
+        patient = await signed(people, "panel.patient", "王秀兰")
+        again = patient.get_by_role("button", name="再试一次")
+        await expect(again).to_be_visible()  # no expert has accepted: the door is shut
         if unasked:
             await clinic.reload()
             await clinic.click("[data-tab=case]")
@@ -215,6 +222,8 @@ async def test_panel_of_five(house: House) -> None:
             await expert.get_by_role("button", name="接受").click()
             await expect(expert.get_by_role("link", name="打开").first).to_be_visible()
             experts.append(expert)
+        await again.click()  # the door opens once an expert has accepted
+        await expect(patient.locator(".place")).to_be_visible()
         family = await into_waiting(people, "panel.family", "刘建国")
         await clinic.reload()
         await clinic.click("[data-act=join]")
