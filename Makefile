@@ -95,6 +95,9 @@ bench: $(VENV)/test.ready huizhen/static/.built ## Figures of docs/benchmarks.md
 	@$(BIN)/python -m tests.bench.packet_cost
 	@$(BIN)/python -m pytest tests/bench -q -s -p no:cacheprovider -o addopts= -o python_files='bench_*.py'
 
+soak: $(VENV)/test.ready ## A region of 208 institutions at work: a month by the use cases, a day through the API (SOAK_DAYS, SOAK_PANELS)
+	@$(BIN)/python -m pytest tests/soak -q -s -p no:cacheprovider -o addopts= -o python_files='soak_*.py'
+
 format: $(VENV)/test.ready ## Rewrite sources in the project's format
 	@$(BIN)/ruff check --fix-only -q .
 	@$(BIN)/ruff format .
@@ -105,4 +108,4 @@ constraints: $(VENV)/test.ready ## Refresh constraints.txt from the environment 
 clean: ## Remove everything that was set up or built (not data/)
 	rm -rf $(VENV) web/node_modules huizhen/static
 
-.PHONY: help run test system lint types client-test server-test deadline-tests computing-tests e2e bench format constraints clean
+.PHONY: help run test system lint types client-test server-test deadline-tests computing-tests e2e bench soak format constraints clean

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from clinic.actor import Actor
 from clinic.consult import PANELS, Consult, ConsultStatus
 from clinic.overlays import rules_for
-from clinic.panels import written
+from clinic.panels import in_writing
 from clinic.rulebook import RuleSet
 from clinic.transaction import ClinicTransaction
 from clinic.visit import end
@@ -70,5 +70,5 @@ async def sweep(tx: ClinicTransaction, institution_id: str, occupied: frozenset[
 
 
 async def _asked_in_writing(tx: ClinicTransaction, consults: Iterable[Consult]) -> dict[str, datetime]:
-    rows = [await written.of(tx, row.id) for row in consults if row.kind in PANELS and row.status in NOT_BEGUN]
+    rows = [await in_writing.of(tx, row.id) for row in consults if row.kind in PANELS and row.status in NOT_BEGUN]
     return {row.id: row.due_at for row in rows if row is not None}

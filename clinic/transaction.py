@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # these rows live beside the acts that write them
     from clinic.advising import TerminationAdvice
     from clinic.clients import ClientScope, HisClient
     from clinic.notices import Notice
+    from clinic.panels.in_writing import WrittenConsult
     from clinic.panels.outcome import (
         Countersignature,
         FollowUpTask,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:  # these rows live beside the acts that write them
         ReportMark,
         SealedCopy,
     )
-    from clinic.panels.written import WrittenConsult
     from clinic.places import DoctorBook, Slot, SlotPlace
     from clinic.queueing import WaitingPlace
     from clinic.regulation import RegulatorCase

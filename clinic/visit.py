@@ -23,7 +23,7 @@ from clinic.errors import (
     Unsigned,
 )
 from clinic.overlays import rules_for
-from clinic.panels import aside, copying, presiding, written
+from clinic.panels import aside, copying, in_writing, presiding
 from clinic.panels.papers import missing_of
 from clinic.panels.terms import terms_of
 from clinic.people import CLINICIANS, Role
@@ -73,7 +73,7 @@ async def enter(
     if seat.state in INSIDE and consult.media_open:
         return Entered(consult, seat, None)
     if consult.kind in PANELS:
-        await written.require_room(tx, consult)
+        await in_writing.require_room(tx, consult)
     verdict, judged_by = await _judged(tx, consult, rules, Stage.JOIN, present)
     actor = Actor.seated(seat)
     waits = seat.role not in CLINICIANS or await presiding.late(tx, consult, seat, terms_of(judged_by))

@@ -3,8 +3,8 @@
 from audit.errors import MissingRow
 from clinic.actor import Actor
 from clinic.consult import Consult
-from clinic.panels import written
-from clinic.panels.written import WrittenConsult
+from clinic.panels import finding, written
+from clinic.panels.in_writing import WrittenConsult
 from clinic.people import Role
 from consent import desk, gate
 from consent.errors import ConsentMissing
@@ -50,6 +50,6 @@ async def require(tx: ConsentTransaction, consult: Consult) -> None:
         raise MissingRow("seats")
     records = await desk.records_of(tx, consult.id)
     gate.require(records, consult, patient, now=tx.now)
-    asked = {row.invited_institution_id for row in await tx.invitations.find(consult_id=consult.id)}
-    if not asked or not asked <= shared_with(records, tx.now):
+    asked = await finding.named(tx, consult.id)
+    if not shared_with(records, tx.now).issuperset(asked) or not asked:
         raise ConsentMissing((Purpose.SHARE_PANEL.value,))

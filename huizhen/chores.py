@@ -5,7 +5,9 @@ from datetime import datetime
 from archive import intake, purge, retention
 from audit.events import EventCode
 from audit.transaction import AuditEvent, Database
+from clinic.actor import Actor
 from clinic.panels import lateness, settling
+from consent import written
 from huizhen import logs
 from huizhen.jobs import Job
 from huizhen.services import Services
@@ -200,5 +202,6 @@ async def follow_requests(services: Services) -> int:
         async with services.db.begin() as tx:
             if await settling.expire(tx, request.id) is None:
                 await settling.remind(tx, request.id)
+            await written.advance(tx, request.consult_id, Actor.system(request.institution_id))
         await closing.consult_changed(services.live, request.consult_id)
     return len(due)

@@ -1,6 +1,7 @@
 """Security headers of every answer, and what counts as our own page."""
 
 import ipaddress
+import re
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -21,11 +22,33 @@ _ALWAYS = {
 _HSTS = "max-age=31536000"
 
 
-def content_security_policy(host: str, secure: bool) -> str:
+_WORKER = re.compile(r"/static/assets/[^/]*worker[^/]*\Z")
+_CONSOLE = re.compile(r"/console(/|\Z)")
+# A script that runs beside the page: decoding pictures is WebAssembly, and that runs nowhere else.
+_WORKER_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self' 'wasm-unsafe-eval'",
+        "connect-src 'self'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    )
+)
+
+
+def policy_for(path: str, host: str, secure: bool) -> str:
+    """Which policy an answer carries: of a worker's script, of the console, or of everything else."""
+    if _WORKER.match(path):
+        return _WORKER_POLICY
+    return content_security_policy(host, secure, workers=_CONSOLE.match(path) is not None)
+
+
+def content_security_policy(host: str, secure: bool, *, workers: bool = False) -> str:
     """Everything from ourselves, nothing inline, framed by nobody. `host` is named for sockets: older Safari does not
-    take 'self' for ws:."""
+    take 'self' for ws:. `workers`: the console may start those that decode pictures; the patient page starts none."""
     scheme = "wss" if secure else "ws"
     socket = f" {scheme}://{host}" if _plain_host(host) else ""
+    from_us, policies = ("'self'", "vue workers") if workers else ("'none'", "vue")
     return "; ".join(
         (
             "default-src 'self'",
@@ -36,14 +59,14 @@ def content_security_policy(host: str, secure: bool) -> str:
             f"connect-src 'self'{socket}",
             "media-src 'self' blob:",
             "manifest-src 'self'",
-            "worker-src 'none'",
+            f"worker-src {from_us}",
             "object-src 'none'",
             "base-uri 'none'",
             "form-action 'self'",
             "frame-src 'none'",
             "frame-ancestors 'none'",
             "require-trusted-types-for 'script'",
-            "trusted-types vue",
+            f"trusted-types {policies}",
         )
     )
 
@@ -62,7 +85,8 @@ class SecurityHeaders:
     async def __call__(self, request: web.Request, response: web.StreamResponse) -> None:
         for name, value in _ALWAYS.items():
             response.headers.setdefault(name, value)
-        response.headers.setdefault("Content-Security-Policy", content_security_policy(request.host, self._secure))
+        policy = policy_for(request.path, request.host, self._secure)
+        response.headers.setdefault("Content-Security-Policy", policy)
         response.headers.setdefault("Cache-Control", "no-store")
         response.headers.pop("Server", None)
         if self._hsts:

@@ -15,6 +15,7 @@ from imaging.errors import IdentityUnconfirmed, NotOpened
 from imaging.records import Identity, ImageInstance, ImageSeries, ImageStudy, SeriesOpening
 from imaging.transaction import ImagingTransaction
 
+SAME_OPENING = timedelta(minutes=1)  # a page asks for one slice's metadata, then for the rest: that is one look
 OPEN_FOR = timedelta(hours=8)  # after it the series is opened, and put on record, again
 
 
@@ -54,6 +55,8 @@ async def open_series(
     study, series = await _of_consult(tx, consult_id, study_id, series_id)
     if _withheld(viewer, study):
         raise IdentityUnconfirmed()
+    if not viewer.case and await _just_opened(tx, series.id, viewer.id):
+        return OpenSeries(study, series, await instances_of(tx, series))
     opening = SeriesOpening(uuid4().hex, series.institution_id, consult_id, series.id, viewer.id, tx.now)
     await tx.series_openings.add(opening)
     public = {"study": study.id, "modality": series.modality}
@@ -64,6 +67,11 @@ async def open_series(
         AuditEvent(EventCode.IMAGES_OPENED, series.institution_id, viewer.id, consult_id, series.id, public=public)
     )
     return OpenSeries(study, series, await instances_of(tx, series))
+
+
+async def _just_opened(tx: ImagingTransaction, series_id: str, viewer_id: str) -> bool:
+    openings = await tx.series_openings.find(series_id=series_id, viewer=viewer_id)
+    return any(tx.now - opening.opened_at < SAME_OPENING for opening in openings)
 
 
 async def opened(

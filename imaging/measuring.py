@@ -19,6 +19,7 @@ from imaging.transaction import ImagingTransaction
 from imaging.viewer import MOST_MEASUREMENTS
 
 MOST_SAVINGS = 200  # per consult
+MOST_PAGES = 2_000  # of a paper
 
 
 async def save(
@@ -72,7 +73,12 @@ async def _lies_on_its_picture(tx: ImagingTransaction, consult_id: str, measurem
         picture = await tx.image_instances.get(measurement.instance)
     except MissingRow:
         raise BadMeasurement("no such picture") from None
-    inside = all(0 <= x <= picture.width and 0 <= y <= picture.height for x, y in measurement.points)
-    pictorial = picture.kind in (Kind.IMAGE, Kind.PHOTO)
-    if picture.consult_id != consult_id or not pictorial or measurement.frame >= picture.frames or not inside:
+    if picture.consult_id != consult_id:
+        raise BadMeasurement("not on its picture")
+    if picture.kind in (Kind.IMAGE, Kind.PHOTO, Kind.SLIDE):
+        inside = all(x <= picture.width and y <= picture.height for x, y in measurement.points)
+        inside = inside and measurement.frame < picture.frames
+    else:  # a page or a group of traces has no size here: its own units, from its corner
+        inside = measurement.frame < MOST_PAGES
+    if not inside or min(coordinate for point in measurement.points for coordinate in point) < 0:
         raise BadMeasurement("not on its picture")

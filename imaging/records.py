@@ -10,6 +10,7 @@ from enum import StrEnum
 
 class Kind(StrEnum):
     IMAGE = "image"  # pixels: CT, MR, CR, US; one or many frames
+    SLIDE = "slide"  # one level of a pathology slide; its frames are the tiles, height and width the whole
     WAVEFORM = "waveform"  # ECG
     PAPER = "paper"  # PDF
     PHOTO = "photo"  # captured stills, pictures of films

@@ -17,9 +17,12 @@ from signaling.ports import Caller
 log = logging.getLogger(__name__)
 
 EVENTS_PER_SECOND = 20
+POINTS_PER_SECOND = 30  # a hand over a picture, beside them: what is too much is dropped and nothing is lost
 INBOX = 32  # messages not yet begun
 OUTBOX = 512  # a page this far behind is hung up; it resumes by replay
+HANDS_BEHIND = 16  # messages to a page not yet written; behind them a pointer is told where it is now, or not at all
 AckId = int | None
+Item = list[Any]  # event, body, ack id
 
 
 class Wire(Protocol):
@@ -70,7 +73,9 @@ class Session:
         self._gone = gone
         self._time = time
         self._limit = RateLimit(EVENTS_PER_SECOND, time())
-        self._inbox: asyncio.Queue[tuple[object, object, AckId] | None] = asyncio.Queue(INBOX + 1)
+        self._points = RateLimit(POINTS_PER_SECOND, time())
+        self._inbox: asyncio.Queue[Item | None] = asyncio.Queue(INBOX + 1)
+        self._point: Item | None = None  # the hand's latest place, not yet begun: a newer one stands in for it
         self._outbox: asyncio.Queue[Callable[[], Awaitable[None]] | None] = asyncio.Queue(OUTBOX + 2)
         self._closing = False
         self._over = False
@@ -94,17 +99,26 @@ class Session:
         """From the socket; returns at once."""
         if self._closing:
             return
-        if not self._limit.allow(self._time()):
+        limit = self._points if event == "table.point" else self._limit
+        if not limit.allow(self._time()):
             self._acknowledge(ack_id, ack_of(TooFast()), droppable=True)
+            return
+        if event == "table.point" and self._point is not None:
+            self._acknowledge(self._point[2], {"ok": True}, droppable=True)
+            self._point[1:] = [body, ack_id]
             return
         if self._inbox.qsize() >= INBOX:
             self._acknowledge(ack_id, ack_of(Busy()), droppable=True)
             return
-        self._inbox.put_nowait((event, body, ack_id))
+        item: Item = [event, body, ack_id]
+        if event == "table.point":
+            self._point = item
+        self._inbox.put_nowait(item)
 
     def send(self, event: str, body: Mapping[str, Any]) -> None:
         """To the page, in order; nothing after `close`."""
-        if not self._closing:
+        late = body.get("type") == "pointer" and self._outbox.qsize() > HANDS_BEHIND
+        if not self._closing and not late:
             self._put(lambda: self._wire.emit(event, body))
 
     def close(self, reason: str) -> None:
@@ -147,6 +161,8 @@ class Session:
 
     async def _work(self) -> None:
         while (item := await self._inbox.get()) is not None:
+            if item is self._point:
+                self._point = None
             event, body, ack_id = item
             ack = await self._handle(self, event, body)
             if not self._closing:

@@ -1,7 +1,8 @@
 """A still out of the call into the case: of which stream it may be, and when of none.
 
 Only what a device or a shared screen shows (an ultrasound, a microscope), never a person's camera. Never while somebody
-asked for privacy, and never during an exam view: what must not be recorded must not be taken picture by picture.
+asked for privacy, during an exam view, or while the experts' side-room is on (HZ-34): what must not be recorded must
+not be taken picture by picture.
 """
 
 from dataclasses import dataclass
@@ -9,14 +10,14 @@ from dataclasses import dataclass
 from consent import interludes
 from imaging.errors import ImagingError
 from rtc.negotiation import Source
-from signaling import showing
+from signaling import panel_state, showing
 from signaling.errors import NotJoined, RoomOver
 from signaling.live import Live
 from signaling.room import LiveRoom
 
 
 class StillPrivate(ImagingError):
-    """Privacy was asked for, or an exam view is on: no still may be taken now."""
+    """Privacy was asked for, an exam view or the side-room is on: no still may be taken now."""
 
     code = "images.still_private"
 
@@ -62,4 +63,5 @@ def _source(room: LiveRoom, participant: str) -> Source:
 
 def _private(room: LiveRoom) -> bool:
     """From the moment it is asked for, whether committed already or not."""
-    return bool(room.asked_pauses) or bool(interludes.pauses(room.records)) or showing.veiled(room)
+    paused = bool(room.asked_pauses) or bool(interludes.pauses(room.records))
+    return paused or showing.veiled(room) or bool(panel_state.aside(room))

@@ -176,12 +176,9 @@ def _for_inviting(line: Line, by: Actor) -> list[DueLine]:
         found.append(DueLine(Due.SEND, request, consult, request.wanted_to))
     if request.state in (RequestState.DECLINED, RequestState.EXPIRED) and leads:
         found.append(DueLine(Due.ASK_OTHERS, request, consult, consult.starts_at))
-    if leads or coordinates:
-        found += [
-            DueLine(Due.DECIDE, request, consult, request.answer_by, subject=row.id)
-            for row in line.proposals
-            if row.state is ProposalState.OPEN
-        ]
+    for row in line.proposals:
+        if row.state is ProposalState.OPEN:
+            found.append(DueLine(Due.DECIDE, request, consult, request.answer_by, subject=row.id))
     return found
 
 

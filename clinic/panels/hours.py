@@ -9,6 +9,7 @@ from datetime import datetime
 from audit.transaction import After
 from clinic.consult import Consult
 from clinic.errors import AdmissionRefused
+from clinic.panels import in_writing
 from clinic.panels.reasons import BUSY
 from clinic.panels.records import InvitationState
 from clinic.people import Staff
@@ -27,11 +28,14 @@ async def engagements(
     await tx.fetch(*panels)
     found = {consult.id: consult for query in (led, *panels) for consult in query.rows if consult.status in UNDONE}
     found.pop(besides, None)
-    return [each for each in found.values() if overlap(each.starts_at, each.ends_at, starts_at, ends_at)]
+    busy = [each for each in found.values() if overlap(each.starts_at, each.ends_at, starts_at, ends_at)]
+    return [each for each in busy if await in_writing.of(tx, each.id) is None]  # those keep nobody at any hour
 
 
 async def hold(tx: ClinicTransaction, expert: Staff, consult: Consult) -> None:
     """The expert is free at the consult's hours, and stays so until this commits. Raises AdmissionRefused."""
+    if await in_writing.of(tx, consult.id) is not None:
+        return
     await turn_page(tx, expert.id, expert.institution_id)
     if await engagements(tx, expert.id, consult.starts_at, consult.ends_at, consult.id):
         raise AdmissionRefused((BUSY,))

@@ -16,7 +16,7 @@ from clinic.consult import PANELS, Consult, ConsultStatus, Seat, SeatState
 from clinic.errors import AlreadySigned, StandInUnfit
 from clinic.notes import require_writable
 from clinic.overlays import rules_for
-from clinic.panels import written
+from clinic.panels import in_writing
 from clinic.panels.outcome import OpinionDue
 from clinic.panels.papers import papers_of
 from clinic.panels.traces import event, require_panel
@@ -119,7 +119,7 @@ def _took_over(expert_id: str, rows: Sequence[OpinionDue]) -> bool:
 async def _owed(tx: ClinicTransaction, consult: Consult, expert_id: str, home: str) -> OpinionDue:
     """The row's beginning; during the call the clock counts from now, until the call's end sets it."""
     rules = rules_for(await tx.institutions.get(consult.institution_id), tx.now)
-    paper = await written.of(tx, consult.id)
+    paper = await in_writing.of(tx, consult.id)
     due = paper.due_at if paper is not None else due_at(consult.ended_at or tx.now, rules)
     row_id = hashlib.sha256(f"opinion-due:{consult.id}:{expert_id}".encode()).hexdigest()[:32]
     return OpinionDue(row_id, consult.institution_id, consult.id, expert_id, home, due, 0)

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 
 from audit.transaction import After
 from clinic.actor import Actor
-from clinic.consult import Consult
+from clinic.consult import PANELS, Consult
 from clinic.errors import InvalidInput
 from clinic.panels.board import Line, Side, line_of
 from clinic.panels.records import InvitationState
-from clinic.panels.requests import InvitedParty, PanelRequest
+from clinic.panels.requests import InvitedParty, PanelRequest, PartyState
 from clinic.panels.seating import LIVE
 from clinic.panels.statistics import Figures, figures, from_rows
 from clinic.people import AccountState, Role, Staff
@@ -56,20 +56,37 @@ async def week(tx: ClinicTransaction, starts_at: datetime, ends_at: datetime, by
     require(by, Action.SEE_REQUESTS, Place(by.institution_id))
     _check(starts_at, ends_at)
     home = by.institution_id
-    found: dict[str, Line] = {}
-    for request in await tx.panel_requests.find(institution_id=home):
-        if not request.over and await _within(tx, request, starts_at, ends_at):
-            found[request.id] = await line_of(tx, request, None)
-    parties = [row for row in await tx.invited_parties.find(invited_institution_id=home) if row.case_id is not None]
-    for request in await _requests(tx, parties):
-        if not request.over and await _within(tx, request, starts_at, ends_at):
-            found.setdefault(request.id, await line_of(tx, request, home))
-    return sorted(found.values(), key=lambda line: (line.consult.starts_at, line.request.id))
+    led = [
+        row
+        for row in await tx.consults.find(institution_id=home, ends_at=After(starts_at))
+        if row.kind in PANELS and overlap(row.starts_at, row.ends_at, starts_at, ends_at)
+    ]
+    asked = [tx.panel_requests.query(consult_id=row.id) for row in led]
+    await tx.fetch(*asked)
+    ours = [request for query in asked for request in query.rows if not request.over]
+    theirs = await _asked_of_us(tx, home, starts_at, ends_at)
+    found = [await line_of(tx, request, None) for request in ours]
+    found += [await line_of(tx, request, home) for request in theirs if not request.over]
+    return sorted(found, key=lambda line: (line.consult.starts_at, line.request.id))
 
 
-async def _within(tx: ClinicTransaction, request: PanelRequest, starts_at: datetime, ends_at: datetime) -> bool:
-    consult = await tx.consults.get(request.consult_id)
-    return overlap(consult.starts_at, consult.ends_at, starts_at, ends_at)
+async def _asked_of_us(
+    tx: ClinicTransaction, home: str, starts_at: datetime, ends_at: datetime
+) -> Sequence[PanelRequest]:
+    """Requests of others in which the house takes part, or may yet, and whose consult falls into this time."""
+    parties: list[InvitedParty] = []
+    for state in (PartyState.ASKED, PartyState.PROPOSED, PartyState.ACCEPTED):
+        parties += await tx.invited_parties.find(invited_institution_id=home, state=state)
+    consults = [tx.consults.query(id=row.consult_id, ends_at=After(starts_at)) for row in parties]
+    await tx.fetch(*consults)
+    return await _requests(
+        tx,
+        [
+            row
+            for row, query in zip(parties, consults, strict=True)
+            if any(one.starts_at < ends_at for one in query.rows)
+        ],
+    )
 
 
 def _check(starts_at: datetime, ends_at: datetime) -> None:

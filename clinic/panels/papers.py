@@ -2,7 +2,7 @@
 
 from clinic.consult import Consult
 from clinic.overlays import rules_for
-from clinic.panels import counting, written
+from clinic.panels import counting, in_writing
 from clinic.panels.counting import PanelPapers
 from clinic.transaction import ClinicTransaction
 
@@ -26,9 +26,9 @@ async def papers_of(tx: ClinicTransaction, consult_id: str) -> PanelPapers:
 
 async def _in_writing(tx: ClinicTransaction, consult_id: str) -> frozenset[str]:
     """Who takes part where nobody meets (HZ-45)."""
-    if await written.of(tx, consult_id) is None:
+    if await in_writing.of(tx, consult_id) is None:
         return frozenset()
-    return await written.taking_part(tx, await tx.consults.get(consult_id))
+    return await in_writing.taking_part(tx, await tx.consults.get(consult_id))
 
 
 async def missing_of(tx: ClinicTransaction, consult: Consult, papers: PanelPapers | None = None) -> tuple[str, ...]:

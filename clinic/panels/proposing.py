@@ -151,9 +151,8 @@ async def _move(tx: ClinicTransaction, consult: Consult, proposal: Proposal, by:
     )
     request = await tx.panel_requests.get(proposal.request_id)
     rules = rules_for(await tx.institutions.get(consult.institution_id), tx.now)
-    if request.answer_by is not None:  # who waited for this word has the time to answer anew
-        later = max(request.answer_by, tx.now + answer_within(request, rules))
-        await tx.panel_requests.save(replace(request, answer_by=later))
+    later = max(request.answer_by or tx.now, tx.now + answer_within(request, rules))
+    await tx.panel_requests.save(replace(request, answer_by=later))  # who waited for this word has the time anew
     await shifted(tx, moved, by)
 
 

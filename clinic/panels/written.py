@@ -4,59 +4,25 @@ The inviting doctor asks for it before anybody enters a room. It begins when eve
 takes part: the one move from scheduled to concluding, with its reason. From there the papers are those of every panel.
 """
 
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 
 from audit.events import EventCode
 from clinic import checks, places
 from clinic.access import authorise
 from clinic.actor import Actor
 from clinic.booking import moved
-from clinic.consult import IN_WRITING, Consult, ConsultStatus, SeatState
+from clinic.consult import IN_WRITING, Consult, ConsultStatus
 from clinic.errors import IllegalMove
 from clinic.overlays import rules_for
+from clinic.panels import in_writing, seating
+from clinic.panels.finding import live, parties_of
+from clinic.panels.in_writing import NobodyTakesPart, NotInWriting, WrittenConsult
 from clinic.panels.records import InvitationState
-from clinic.panels.traces import event, require_panel
-from clinic.people import Role
+from clinic.panels.requests import OPEN, WAITING, PartyState, RequestState
+from clinic.panels.settling import let_go
+from clinic.panels.traces import event, require_panel, tell
 from clinic.roles import Action
 from clinic.transaction import ClinicTransaction
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenConsult:
-    """`id` is the consult's. `due_at`: when the opinions are due, as the rules said when it was asked."""
-
-    id: str
-    institution_id: str
-    consult_id: str
-    reason: str
-    asked_by: str
-    asked_at: datetime
-    due_at: datetime
-    begun_at: datetime | None = None
-
-
-class InWriting(IllegalMove):
-    """The consult has no room: it is answered in writing."""
-
-    code = "visit.in_writing"
-
-
-class NotInWriting(IllegalMove):
-    """The institution does not let this kind of consult be answered in writing (HZ-45)."""
-
-    code = "visit.not_in_writing"
-
-
-class NobodyTakesPart(IllegalMove):
-    """No expert has accepted."""
-
-    code = "visit.nobody_takes_part"
-
-
-async def of(tx: ClinicTransaction, consult_id: str) -> WrittenConsult | None:
-    """What was asked in writing; None for a consult on video."""
-    return next(iter(await tx.written_consults.find(id=consult_id)), None)
 
 
 async def ask(tx: ClinicTransaction, consult_id: str, reason: str, by: Actor) -> WrittenConsult:
@@ -67,7 +33,7 @@ async def ask(tx: ClinicTransaction, consult_id: str, reason: str, by: Actor) ->
     consult = await tx.consults.get(consult_id)
     await authorise(tx, by, Action.REQUEST_CASE, consult)
     require_panel(consult)
-    if consult.status is not ConsultStatus.SCHEDULED or await of(tx, consult_id) is not None:
+    if consult.status is not ConsultStatus.SCHEDULED or await in_writing.of(tx, consult_id) is not None:
         raise IllegalMove("somebody came already, or it was asked already")
     rules = rules_for(await tx.institutions.get(consult.institution_id), tx.now)
     if not rules.value("HZ-45", consult.kind.value):
@@ -94,8 +60,11 @@ async def require_asking(tx: ClinicTransaction, consult: Consult, by: Actor) -> 
 
 async def ready(tx: ClinicTransaction, consult_id: str) -> bool:
     """Whether it begins by itself: asked, not begun, every expert has answered and one takes part."""
-    row = await of(tx, consult_id)
+    row = await in_writing.of(tx, consult_id)
     if row is None or row.begun_at is not None:
+        return False
+    request = await live(tx, consult_id)
+    if request is not None and request.state is not RequestState.CONVENED:
         return False
     states = {each.state for each in await tx.invitations.find(consult_id=consult_id)}
     return InvitationState.ACCEPTED in states and InvitationState.SENT not in states
@@ -107,11 +76,12 @@ async def begin(tx: ClinicTransaction, consult_id: str, by: Actor) -> Consult:
     Raises IllegalMove (not asked, begun already), NobodyTakesPart, MissingRow.
     """
     consult = await tx.consults.get(consult_id)
-    row = await of(tx, consult_id)
+    row = await in_writing.of(tx, consult_id)
     if row is None or row.begun_at is not None:
         raise IllegalMove("not asked in writing, or begun already")
-    if not await taking_part(tx, consult):
+    if not await in_writing.taking_part(tx, consult):
         raise NobodyTakesPart()
+    await _release_the_rest(tx, consult, by)
     changed = consult.move(ConsultStatus.CONCLUDING, tx.now, IN_WRITING)
     await tx.consults.save(changed)
     await tx.written_consults.save(replace(row, begun_at=tx.now))
@@ -120,17 +90,17 @@ async def begin(tx: ClinicTransaction, consult_id: str, by: Actor) -> Consult:
     return changed
 
 
-async def taking_part(tx: ClinicTransaction, consult: Consult) -> frozenset[str]:
-    """Experts who accepted and were not removed since: each of them owes an opinion."""
-    seats = await tx.seats.find(consult_id=consult.id)
-    return frozenset(
-        seat.person_id
-        for seat in seats
-        if seat.role in (Role.EXPERT, Role.CHAIR) and seat.person_id and seat.state is not SeatState.REMOVED
-    )
-
-
-async def require_room(tx: ClinicTransaction, consult: Consult) -> None:
-    """Raises InWriting."""
-    if await of(tx, consult.id) is not None:
-        raise InWriting()
+async def _release_the_rest(tx: ClinicTransaction, consult: Consult, by: Actor) -> None:
+    """Who has not answered is told that they are not waited for; the request has convened."""
+    request = await live(tx, consult.id)
+    if request is not None and request.state in WAITING:
+        parties = await parties_of(tx, request)
+        request = request.move(RequestState.CONVENED, tx.now)
+        await tx.panel_requests.save(request)
+        for party in parties:
+            if party.state in OPEN:
+                await let_go(tx, request, party, PartyState.RELEASED, by)
+        taking = [row for row in parties if row.state is PartyState.ACCEPTED]
+        await tell(tx, EventCode.REQUEST_MOVED, request, by, {"to": request.state.value}, taking)
+    for invitation in await tx.invitations.find(consult_id=consult.id, state=InvitationState.SENT):
+        await seating.release(tx, invitation)

@@ -12,7 +12,7 @@ from clinic.actor import Actor
 from clinic.consult import PANELS, Consult, ConsultStatus, Seat, SeatState
 from clinic.errors import NotPermitted
 from clinic.overlays import rules_for
-from clinic.panels import written
+from clinic.panels import in_writing
 from clinic.panels.papers import missing_of, papers_of
 from clinic.panels.records import Invitation
 from clinic.people import CLINICIANS, Role, Staff
@@ -181,7 +181,7 @@ async def consult_detail(
 
 
 async def _written(tx: StoreTransaction, consult: Consult) -> WrittenView | None:
-    row = await written.of(tx, consult.id) if consult.kind in PANELS else None
+    row = await in_writing.of(tx, consult.id) if consult.kind in PANELS else None
     return WrittenView(asked_at=row.asked_at, due_at=row.due_at, begun_at=row.begun_at) if row is not None else None
 
 

@@ -16,7 +16,7 @@ from huizhen.api.route import Own, Route, Table, Unit, staff
 from huizhen.api.shapes.base import NoBody, Stream
 from huizhen.api.shapes.images import PageQuery
 from huizhen.images import dicomjson
-from huizhen.images.wire import SYNTAX
+from huizhen.images.wire import SYNTAX, TILE_SYNTAX
 from imaging import looking, uids
 from imaging.errors import WrongForm
 from imaging.records import ImageInstance, ImageStudy, Kind
@@ -24,6 +24,7 @@ from imaging.records import ImageInstance, ImageStudy, Kind
 _FRAMES = 64  # of one request
 _PREVIEWS = 64
 _HEADERS = {"Cache-Control": "no-store, private", "Content-Security-Policy": "sandbox; default-src 'none'"}
+_FRAMED = {Kind.IMAGE: ("image/jls", SYNTAX), Kind.SLIDE: ("image/jpeg", TILE_SYNTAX)}
 _MEDIA = {"image/jpeg": "jpg", "image/png": "png", "application/pdf": "pdf", "application/json": "json"}
 
 
@@ -84,11 +85,12 @@ async def metadata(call: Call[NoBody]) -> web.StreamResponse:
 async def frames(call: Call[NoBody]) -> web.StreamResponse:
     """One or several frames of one instance, as multipart/related."""
     study, instance = await _looked_at(call)
-    if instance.kind is not Kind.IMAGE:
+    if instance.kind not in _FRAMED:
         raise WrongForm
     numbers = _numbers(call.path("frames"), instance.frames)
     shelf = call.services.images
-    return _multipart([(f"{number + 1}", await shelf.frame(study, instance, number)) for number in numbers])
+    told = [(f"{number + 1}", await shelf.frame(study, instance, number)) for number in numbers]
+    return _multipart(told, *_FRAMED[instance.kind])
 
 
 async def previews(call: Call[NoBody]) -> web.StreamResponse:
@@ -109,7 +111,7 @@ async def previews(call: Call[NoBody]) -> web.StreamResponse:
 async def rendered(call: Call[NoBody]) -> web.StreamResponse:
     """What is no frame: a photo, a paper, the traces of an ECG (JSON). Saved, never shown as a page of ours."""
     study, instance = await _looked_at(call)
-    if instance.kind is Kind.IMAGE:
+    if instance.kind in _FRAMED:
         raise WrongForm
     plain = await call.services.images.frame(study, instance, 0)
     media_type = {Kind.WAVEFORM: "application/json", Kind.PAPER: "application/pdf"}.get(
@@ -149,15 +151,15 @@ def _packed(response: web.Response) -> web.Response:
     return response
 
 
-def _multipart(parts: list[tuple[str, bytes]]) -> web.Response:
+def _multipart(parts: list[tuple[str, bytes]], media_type: str = "image/jls", syntax: str = SYNTAX) -> web.Response:
     """PS3.18 8.7: each part says its transfer syntax and where it came from."""
     boundary = uuid4().hex
     body = bytearray()
     for place, data in parts:
-        head = f"Content-Type: image/jls; transfer-syntax={SYNTAX}\r\nContent-Location: {place}\r\n"
+        head = f"Content-Type: {media_type}; transfer-syntax={syntax}\r\nContent-Location: {place}\r\n"
         body += f"--{boundary}\r\n{head}Content-Length: {len(data)}\r\n\r\n".encode() + data + b"\r\n"
     body += f"--{boundary}--\r\n".encode()
-    headers = {"Content-Type": f'multipart/related; type="image/jls"; boundary={boundary}', **_HEADERS}
+    headers = {"Content-Type": f'multipart/related; type="{media_type}"; boundary={boundary}', **_HEADERS}
     return web.Response(body=bytes(body), headers=headers)
 
 

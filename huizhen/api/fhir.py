@@ -128,7 +128,7 @@ async def _meant(tx: StoreTransaction, kind: Kind, query: SearchQuery) -> Consul
     if query.encounter is not None:
         return await tx.consults.get(query.encounter.rpartition("/")[2])
     if query.based_on is not None:
-        return await tx.consults.get((await tx.cases.get(query.based_on.rpartition("/")[2])).consult_id)
+        return await _consult_of(tx, KINDS["ServiceRequest"], query.based_on.rpartition("/")[2])
     return await _consult_of(tx, kind, query.id or (query.identifier or "").rpartition("|")[2])
 
 

@@ -7,7 +7,7 @@ from clinic.notices import NoticeKind
 from clinic.panels import board, proposing, requesting, sending, settling, triaging
 from clinic.panels.requests import ProposalKind, ProposalState
 from clinic.roles import Action
-from consent import desk
+from consent import desk, written
 from consent.standing import shared_with
 from huizhen.api.call import Call
 from huizhen.api.request_views import due_row, request_row, request_view, supplied
@@ -144,6 +144,7 @@ async def answer(call: Call[PartyAnswerBody]) -> RequestRow:
             request = await triaging.accept(tx, request_id, call.actor)
         else:
             request = await triaging.refuse(tx, request_id, body.reason or "", call.actor)
+        await written.advance(tx, request.consult_id, call.actor)
     return await _row(call, request.id, request.consult_id)
 
 

@@ -15,14 +15,15 @@ _ANSWER = {
     InvitationState.SENT: "needs-action",
     InvitationState.ACCEPTED: "accepted",
     InvitationState.REFUSED: "declined",
+    InvitationState.RELEASED: "declined",
 }
 
 
 def resources(record: Record) -> list[Resource]:
-    consult, case = record.consult, record.case
+    consult, asked = record.consult, record.asked
     experts = [row for party in record.parties for row in party.invitations]
     status = _STATUS.get(consult.status, "fulfilled")
-    if status == "booked" and case is not None and not any(row.state == "accepted" for row in experts):
+    if status == "booked" and asked is not None and not any(row.state == "accepted" for row in experts):
         status = "pending"
     doctor = reference("Practitioner", consult.doctor_id, record.person(consult.doctor_id))
     return [
@@ -40,7 +41,7 @@ def resources(record: Record) -> list[Resource]:
                 "start": moment(consult.starts_at),
                 "end": moment(consult.ends_at),
                 "created": moment(consult.created_at),
-                "basedOn": [reference("ServiceRequest", case.id)] if case else None,
+                "basedOn": [reference("ServiceRequest", asked.id)] if asked else None,
                 "participant": [
                     {"actor": reference("Patient", consult.patient_id), "status": "accepted"},
                     {"actor": doctor, "required": "required", "status": "accepted"},

@@ -24,7 +24,7 @@ def _opinion(record: Record, row: Opinion) -> Resource:
                 extension("dissent", valueBoolean=row.dissent),
                 extension("chair", valueBoolean=row.expert_id in chairs),
             ],
-            "basedOn": [reference("ServiceRequest", record.case.id)] if record.case else None,
+            "basedOn": [reference("ServiceRequest", record.asked.id)] if record.asked else None,
             "status": "final",
             "category": [concept("会诊意见", _CATEGORY, "OTH", "Other")],
             "code": concept("会诊意见", LOINC, "11488-4", "Consult note"),

@@ -18,7 +18,7 @@ _TYPES = {Role.ATTENDING: "ATND", Role.INVITING: "ATND", Role.EXPERT: "CON", Rol
 
 def resources(record: Record) -> list[Resource]:
     """Finished once the media ended; papers still due are told by what is missing, not by this status."""
-    consult, case = record.consult, record.case
+    consult, asked = record.consult, record.asked
     return [
         kept(
             {
@@ -30,7 +30,7 @@ def resources(record: Record) -> list[Resource]:
                 "type": [concept(consult.kind.value)],
                 "serviceType": concept(consult.department),
                 "subject": reference("Patient", consult.patient_id),
-                "basedOn": [reference("ServiceRequest", case.id)] if case else None,
+                "basedOn": [reference("ServiceRequest", asked.id)] if asked else None,
                 "participant": [_participant(record, seat) for seat in record.seats if seat.role in CLINICIANS],
                 "appointment": [reference("Appointment", consult.id)],
                 "period": period(consult.opened_at, consult.ended_at) or None,

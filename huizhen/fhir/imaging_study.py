@@ -30,7 +30,7 @@ def _study(record: Record, row: ImageStudy) -> Resource:
             "subject": reference("Patient", record.consult.patient_id),
             "encounter": reference("Encounter", record.consult.id),
             "started": _day(row.day),
-            "basedOn": [reference("ServiceRequest", record.case.id)] if record.case else None,
+            "basedOn": [reference("ServiceRequest", record.asked.id)] if record.asked else None,
             "endpoint": [{"reference": "#dicomweb"}],
             "numberOfSeries": len(series),
             "numberOfInstances": len(own),

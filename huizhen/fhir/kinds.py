@@ -28,8 +28,8 @@ class Kind:
 
 _ENCOUNTER, _BASED = ("_id", "identifier", "encounter"), ("_id", "identifier", "encounter", "based-on")
 KINDS: Mapping[str, Kind] = {
-    "ServiceRequest": Kind(service_request.resources, ("cases",), _ENCOUNTER, "the request"),
-    "Task": Kind(task.resources, ("invitations",), _BASED, "one per invited institution"),
+    "ServiceRequest": Kind(service_request.resources, ("panel_requests", "cases"), _ENCOUNTER, "the request"),
+    "Task": Kind(task.resources, ("invited_parties", "invitations"), _BASED, "one per invited institution"),
     "Appointment": Kind(appointment.resources, ("",), _BASED, "when, and who comes"),
     "Encounter": Kind(encounter.resources, ("",), ("_id", "identifier", "based-on"), "the consult"),
     "DiagnosticReport": Kind(diagnostic_report.resources, ("opinions",), _BASED, "each signed opinion"),

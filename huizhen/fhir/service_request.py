@@ -13,28 +13,29 @@ _ENDED = {
 
 
 def resources(record: Record) -> list[Resource]:
-    case, consult = record.case, record.consult
-    if case is None:
+    asked, consult = record.asked, record.consult
+    if asked is None:
         return []
     experts = [row for party in record.parties for row in party.invitations]
     return [
         kept(
             {
                 "resourceType": "ServiceRequest",
-                "id": case.id,
-                "identifier": [identifier("case", case.id)],
-                "extension": [extension("liability-mode", valueCode=case.liability_mode)],
-                "status": _ENDED.get(consult.status, "active"),
+                "id": asked.id,
+                "identifier": [identifier("request", asked.id)],
+                "extension": [extension("liability-mode", valueCode=asked.liability_mode)],
+                "status": "revoked" if asked.withdrawn else _ENDED.get(consult.status, "active"),
                 "intent": "order",
+                "priority": "urgent" if asked.urgent else "routine",
                 "category": [concept(consult.kind.value)],
                 "code": concept("远程会诊", SNOMED, "11429006", "Consultation"),
-                "orderDetail": [concept(case.aim)],
+                "orderDetail": [concept(asked.aim)],
                 "subject": reference("Patient", consult.patient_id),
                 "encounter": reference("Encounter", consult.id),
                 "occurrencePeriod": period(consult.starts_at, consult.ends_at),
-                "authoredOn": moment(case.requested_at),
-                "requester": reference("Practitioner", case.requested_by, record.person(case.requested_by)),
-                "performerType": concept(case.wanted_specialty) or None,
+                "authoredOn": moment(asked.at),
+                "requester": reference("Practitioner", asked.by, record.person(asked.by)),
+                "performerType": concept(asked.specialty) or None,
                 "performer": [
                     *(
                         reference("Organization", party.institution_id, record.house(party.institution_id))
@@ -42,12 +43,12 @@ def resources(record: Record) -> list[Resource]:
                     ),
                     *(reference("Practitioner", row.expert_id, record.person(row.expert_id)) for row in experts),
                 ],
-                "reasonCode": [concept(case.reason)],
+                "reasonCode": [concept(asked.reason)],
                 "supportingInfo": [
                     *(reference("ImagingStudy", row.id) for row in record.studies),
                     *(reference("DocumentReference", row.id) for row in record.files),
                 ],
-                "note": [{"text": case.summary}],
+                "note": [{"text": asked.summary}],
             }
         )
     ]

@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from huizhen.images.wire import SYNTAX
+from huizhen.images.wire import SYNTAX, TILE_SYNTAX
 from imaging import uids
-from imaging.records import ImageInstance, ImageSeries, ImageStudy
+from imaging.records import ImageInstance, ImageSeries, ImageStudy, Kind
 
 MEDIA_TYPE = "application/dicom+json"
 Json = dict[str, Any]
@@ -52,10 +52,19 @@ def instance(row: ImageInstance, base: str) -> Json:
         "0020000E": element("UI", uids.told(row.series_id)),
         "00200013": element("IS", row.number),
         "00280008": element("IS", row.frames),
-        "00280010": element("US", row.height),
-        "00280011": element("US", row.width),
-        "00083002": element("UI", SYNTAX) if row.kind.value == "image" else element("UI"),
+        **_size(row),
+        "00083002": element("UI", *_SYNTAXES.get(row.kind, ())),
     }
+
+
+_SYNTAXES = {Kind.IMAGE: (SYNTAX,), Kind.SLIDE: (TILE_SYNTAX,)}
+
+
+def _size(row: ImageInstance) -> Json:
+    """A slide's is its whole matrix, which Rows and Columns have no room for."""
+    if row.kind is Kind.SLIDE:
+        return {"00480006": element("UL", row.width), "00480007": element("UL", row.height)}
+    return {"00280010": element("US", row.height), "00280011": element("US", row.width)}
 
 
 def metadata(row: ImageInstance, kept: bytes) -> Json:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from huizhen.images import parsing, pixels, scp, told, waveform, wire
+from huizhen.images import parsing, pixels, scp, slides, told, waveform, wire
 from huizhen.inspection import kinds, layout, papers
 from huizhen.inspection.verdict import DAMAGED, TOO_COMPLEX, UNKNOWN_TYPE, Refused
 from imaging.identity import Named
@@ -29,6 +29,8 @@ def look(data: memoryview) -> Found:
         raise Refused(UNKNOWN_TYPE)
     found = parsing.opened(data)
     try:
+        if slides.is_slide(found):
+            return _slide(found)
         if "PixelData" in found:
             return _picture(found)
         if "WaveformSequence" in found:
@@ -50,6 +52,17 @@ def _picture(found: Dataset) -> Found:
     said = _bytes(told.metadata(found, named, shape))
     head = _head(found, "image", named, (said, previews, frames), size=(shape.height, shape.width))
     return head, [said, *previews, *frames]
+
+
+def _slide(found: Dataset) -> Found:
+    slide = slides.slide_of(found)
+    if "PixelData" not in found:
+        raise Refused(DAMAGED)
+    kept = list(slides.tiles(found, slide))
+    named = named_in(found)
+    said = _bytes(told.slide(found, named))
+    head = _head(found, "slide", named, (said, (), kept), size=(slide.height, slide.width))
+    return head, [said, *kept]
 
 
 def _trace(found: Dataset) -> Found:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pydicom
 from pydicom import config
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_dataset, read_partial
@@ -17,6 +18,8 @@ PREAMBLE = 128
 MAX_INFLATED = 256 << 20
 MAX_ELEMENTS = 20_000  # of the data set's first level
 MAX_META = 1 << 16
+_GROUP_TWO = b"\x02\x00\x00\x00UL\x04\x00"  # its first element: how long it is
+_ENDLESS = 0xFFFFFFFF
 _ARCHIVE_END = b"PK\x05\x06"
 _ARCHIVE_TAIL = 22
 _ARCHIVE_REACH = 65_557
@@ -56,6 +59,8 @@ def opened(data: memoryview) -> Dataset:
         found = _read(data)
         if len(found) > MAX_ELEMENTS:
             raise Refused(TOO_COMPLEX)
+        if not all(map(_whole, found.values())):
+            raise Refused(DAMAGED)
     except (InvalidDicomError, EOFError, OSError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise Refused(DAMAGED) from error
     except (RecursionError, MemoryError):
@@ -66,7 +71,7 @@ def opened(data: memoryview) -> Dataset:
 def _one_file(data: memoryview) -> None:
     """A file built to be two things at once is refused because somebody built it so (the copy's preamble is zeroed)."""
     head = bytes(data[:PREAMBLE])
-    if head.lstrip(b"\x00 \r\n\t").startswith(_OTHERS):
+    if head.startswith(_OTHERS) or head.lstrip(b"\x00 \r\n\t").startswith(_OTHERS):
         raise Refused(HIDDEN_CONTENT)
     tail = bytes(data[-_ARCHIVE_REACH:])
     at = tail.rfind(_ARCHIVE_END)
@@ -77,7 +82,16 @@ def _one_file(data: memoryview) -> None:
         at = tail.rfind(_ARCHIVE_END, 0, at)
 
 
+def _whole(element: Any) -> bool:
+    """What says that it is longer than the file is cut short, or lies; the reader would take what there is."""
+    if not isinstance(element, RawDataElement) or element.length == _ENDLESS or element.value is None:
+        return True
+    return len(element.value) == element.length
+
+
 def _read(data: memoryview) -> Dataset:
+    if bytes(data[132:140]) == _GROUP_TWO:
+        _meta_end(data)
     source = io.BytesIO(data)
     meta = read_partial(source, stop_when=_after_meta, force=False).file_meta
     if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
@@ -104,9 +118,9 @@ def _after_meta(tag: Any, vr: str | None, length: int) -> bool:
 
 def _meta_end(data: memoryview) -> int:
     """Group 2 is explicit little endian and says its own length first. Raises Refused."""
-    if bytes(data[132:140]) != b"\x02\x00\x00\x00UL\x04\x00":
+    if bytes(data[132:140]) != _GROUP_TWO:
         raise Refused(DAMAGED)
     length = int.from_bytes(data[140:144], "little")
-    if length > MAX_META:
-        raise Refused(TOO_COMPLEX)
+    if length > MAX_META or 144 + length > len(data):
+        raise Refused(DAMAGED)
     return 144 + length

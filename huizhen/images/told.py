@@ -12,7 +12,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from huizhen.images.pixels import Shape
-from huizhen.images.wire import SYNTAX
+from huizhen.images.wire import SYNTAX, TILE_SYNTAX
 from imaging.identity import Named
 
 
@@ -34,12 +34,14 @@ _PLAIN = _words("""
     MagneticFieldStrength MRAcquisitionType ScanningSequence SequenceVariant
     RegionSpatialFormat RegionDataType RegionFlags RegionLocationMinX0 RegionLocationMinY0 RegionLocationMaxX1
     RegionLocationMaxY1 PhysicalUnitsXDirection PhysicalUnitsYDirection PhysicalDeltaX PhysicalDeltaY
+    TotalPixelMatrixColumns TotalPixelMatrixRows DimensionOrganizationType ImagedVolumeWidth ImagedVolumeHeight
+    ObjectiveLensPower
     LUTDescriptor LUTData ModalityLUTType InStackPositionNumber StackID TemporalPositionIndex FrameAcquisitionNumber
 """)
 _NESTED = _words("""
     SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence PlanePositionSequence PlaneOrientationSequence
     PixelMeasuresSequence FrameVOILUTSequence PixelValueTransformationSequence FrameContentSequence
-    SequenceOfUltrasoundRegions ModalityLUTSequence VOILUTSequence
+    SequenceOfUltrasoundRegions ModalityLUTSequence VOILUTSequence OpticalPathSequence
 """)
 _NUMBERS = frozenset({"DS", "FD", "FL", "IS", "SL", "SS", "UL", "US", "UV", "SV"})
 _WHOLE = frozenset({"IS", "SL", "SS", "UL", "US", "UV", "SV"})
@@ -53,15 +55,28 @@ _MAX_LUT = 65_536
 Json = dict[str, Any]
 
 
+def slide(found: Dataset, named: Named) -> Json:
+    """Of a level of a slide: its tiles are told as they were sent, and stand in order, so that none has a line."""
+    said = _described(found, named)
+    said.pop("52009230", None)
+    _put(said, 0x00020010, "UI", [TILE_SYNTAX])
+    return said
+
+
 def metadata(found: Dataset, named: Named, shape: Shape | None) -> Json:
     """`shape`: of the frames as they are told, which are not as they were sent."""
+    said = _described(found, named)
+    if shape is not None:
+        _as_told(said, shape)
+    return said
+
+
+def _described(found: Dataset, named: Named) -> Json:
     said = _level(found, 0)
     for keyword in ("StudyDescription", "SeriesDescription", "ProtocolName"):
         text = description(found, keyword, named)
         if text:
             _put(said, found[keyword].tag, found[keyword].VR, [text])
-    if shape is not None:
-        _as_told(said, shape)
     return said
 
 

@@ -16,13 +16,17 @@ from imaging.identity import Named
 from imaging.uids import well_formed
 
 UNSUPPORTED = "images.unsupported"  # a DICOM file without anything this table can show
-REFUSALS = verdict.REFUSALS | {UNSUPPORTED}
+SLIDE_LABEL = "images.slide_label"  # a photograph of the glass: the patient's name is written on it
+REFUSALS = verdict.REFUSALS | {UNSUPPORTED, SLIDE_LABEL}
 SYNTAX = "1.2.840.10008.1.2.4.80"  # JPEG-LS lossless: of every frame that is kept
-KINDS = ("image", "waveform", "paper")
+TILE_SYNTAX = "1.2.840.10008.1.2.4.50"  # JPEG baseline: of a slide's tiles, as they were scanned
+KINDS = ("image", "slide", "waveform", "paper")
 MAX_HEAD = 1 << 20
 MAX_METADATA = 16 << 20
 MAX_FRAMES = 4_000
 MAX_SIDE = 16_384
+MAX_TILES = 60_000  # of one level of a slide
+MAX_MATRIX = 400_000  # pixels of a level's longer side
 _LENGTH = struct.Struct(">I")
 _CODE = re.compile(r"[A-Z0-9 _]{0,16}\Z")
 _DAY = re.compile(r"([0-9]{8})?\Z")
@@ -152,6 +156,7 @@ def _check(said: Opened) -> None:
     """Raises ValueError."""
     uids = (said.study, said.series, said.instance, said.sop_class)
     codes = (said.modality,)
+    most = MAX_MATRIX if said.kind == "slide" else MAX_SIDE
     texts = (said.study_text, said.series_text)
     numbers = (said.number, said.series_number)
     sizes = (said.metadata, *said.previews, *said.frames)
@@ -166,8 +171,8 @@ def _check(said: Opened) -> None:
         and _DAY.match(said.day) is not None
         and all(type(number) is int and abs(number) < 2**31 for number in numbers)
         and all(type(size) is int and 0 < size < 2**32 for size in sizes)
-        and all(type(side) is int and 0 <= side <= MAX_SIDE for side in (said.height, said.width))
-        and 0 < len(said.frames) <= MAX_FRAMES
+        and all(type(side) is int and 0 <= side <= most for side in (said.height, said.width))
+        and 0 < len(said.frames) <= (MAX_TILES if said.kind == "slide" else MAX_FRAMES)
         and len(said.previews) == (len(said.frames) if said.kind == "image" else 0)
         and said.metadata <= MAX_METADATA
     )

@@ -27,6 +27,7 @@ from clinic.facts import (
 )
 from clinic.glass import BrokenGlass
 from clinic.notices import Notice
+from clinic.panels.in_writing import WrittenConsult
 from clinic.panels.outcome import (
     Countersignature,
     FollowUpTask,
@@ -40,7 +41,6 @@ from clinic.panels.outcome import (
 from clinic.panels.records import Case, DecisionNote, Invitation, Opinion
 from clinic.panels.requests import InvitedParty, PanelRequest, Proposal
 from clinic.panels.room_records import PanelFloor, QuorumLapse, SideRoom
-from clinic.panels.written import WrittenConsult
 from clinic.parties.records import AgreementSeal, CooperationAgreement, DirectoryEntry
 from clinic.people import Institution, Patient, Staff
 from clinic.places import DoctorBook, Slot, SlotPlace

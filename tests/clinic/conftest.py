@@ -1,6 +1,7 @@
 import pytest
 
 from clinic.admission import AdmissionFacts, facts_of
+from tests.clinic.houses import Region, region
 from tests.support.builders import World
 
 
@@ -15,3 +16,9 @@ async def known(world: World) -> AdmissionFacts:
     booked = await world.book()
     async with world.db.read() as tx:
         return await facts_of(tx, booked.consult)
+
+
+@pytest.fixture
+async def at() -> Region:
+    """A county and three houses it has agreements with."""
+    return await region()

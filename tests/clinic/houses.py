@@ -1,18 +1,25 @@
 """A county that asks, and three houses with a coordinator and two experts each, for tests of requests."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
+from audit.events import EventCode
+from audit.transaction import AuditEvent
 from clinic import filings, registration
 from clinic.actor import Actor
 from clinic.booking import Booked
 from clinic.consult import Consult, ConsultKind
-from clinic.panels import requesting, sending
+from clinic.errors import AdmissionRefused
+from clinic.panels import board, requesting, sending
 from clinic.panels.requests import InvitedParty, PanelRequest
 from clinic.people import Institution, Role, Staff
 from tests.support.agreements import agree
 from tests.support.builders import CARDIOLOGY, World, institution, staff
+from tests.support.clock import FakeClock
 from tests.support.proofs import filing
 
 
@@ -111,8 +118,9 @@ class Region:
         return [row for row in rows if row.expert_id == expert.id][-1]
 
 
-async def region() -> Region:
-    world = await World.create()
+async def region(clock: FakeClock | None = None, db: Any = None) -> Region:
+    """In memory, or on another database with its clock."""
+    world = await World.create(clock, db)
     found: list[Invited] = []
     async with world.db.begin() as tx:
         houses = [world.partner]
@@ -136,3 +144,26 @@ async def region() -> Region:
         await filings.file_practice(tx, other.id, filing(), world.system)
         ours = await registration.create_staff(tx, staff(world.home.id, "coo", (Role.COORDINATOR,)), world.system)
     return Region(world, found, [world.clinic_doctor, other], Actor.staff(ours))
+
+
+async def refused(act: Any) -> tuple[str, ...]:
+    with pytest.raises(AdmissionRefused) as caught:
+        await act
+    return caught.value.reasons
+
+
+async def changed(at: Region, table: str, row_id: str, **values: Any) -> None:
+    async with at.db.begin() as tx:
+        row = await getattr(tx, table).get(row_id)
+        await getattr(tx, table).save(replace(row, **values))
+        await tx.append(AuditEvent(EventCode.STAFF_CHANGED, getattr(row, "institution_id", row.id), "system"))
+
+
+async def triage(at: Region, act: Callable[..., Any], request: str, *rest: Any, house: int = 0, **named: Any) -> Any:
+    async with at.db.begin() as tx:
+        return await act(tx, request, *rest, by=at.houses[house].coordinator, **named)
+
+
+async def due(at: Region, by: Actor) -> list[board.DueLine]:
+    async with at.db.read() as tx:
+        return await board.due(tx, by)

@@ -11,8 +11,8 @@ from clinic.actor import Actor
 from clinic.booking import Booked
 from clinic.consult import IN_WRITING, MOVES, Consult, ConsultKind, ConsultStatus, SeatState
 from clinic.errors import IllegalMove, InvalidInput, NotPermitted, Unsigned
-from clinic.panels import written
-from clinic.panels.written import InWriting, NobodyTakesPart, NotInWriting, WrittenConsult
+from clinic.panels import in_writing, written
+from clinic.panels.in_writing import InWriting, NobodyTakesPart, NotInWriting, WrittenConsult
 from clinic.rulebook import RuleSet, in_force
 from clinic.sweeper import forgotten, sweep
 from tests.support.builders import World
@@ -78,7 +78,7 @@ async def test_who_refused_owes_nothing_and_who_does_not_answer_is_not_waited_fo
     with pytest.raises(IllegalMove):  # complete: a late answer changes nothing
         await world.answer(second)
     async with world.db.read() as tx:
-        taking = await written.taking_part(tx, booked.consult)
+        taking = await in_writing.taking_part(tx, booked.consult)
     assert taking == {world.experts[0].id}
     await world.opinion(booked.consult, world.experts[0])
     await report(world, booked.consult)
@@ -90,7 +90,7 @@ async def test_a_removed_expert_owes_nothing(world: World, booked: Booked) -> No
     async with world.db.begin() as tx:
         assert seats[1] is not None
         await visit.remove(tx, booked.consult.id, seats[1].id, Actor.seated(booked.doctor_seat), "not_invited")
-        assert await written.taking_part(tx, booked.consult) == {world.experts[0].id}
+        assert await in_writing.taking_part(tx, booked.consult) == {world.experts[0].id}
 
 
 async def test_nobody_enters_its_room(world: World, booked: Booked) -> None:

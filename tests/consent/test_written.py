@@ -62,10 +62,11 @@ async def test_a_no_to_recording_stands_in_nobodys_way(world: World, booked: Boo
 
 async def test_a_share_that_does_not_name_everybody_asked_is_none(world: World, booked: Booked) -> None:
     """PIPL art. 23: each institution is named. One more is asked after the signing."""
-    (first, *_) = await world.ask(booked.consult)
+    await world.ask(booked.consult)
     await world.sign(booked.patient_seat, rec_av=False)
     async with world.db.begin() as tx:
-        await tx.invitations.add(replace(first, id="another", invited_institution_id="another house"))
+        (party,) = await tx.invited_parties.find(consult_id=booked.consult.id)
+        await tx.invited_parties.add(replace(party, id="another", invited_institution_id="another house"))
         await tx.append(covering(booked.consult))
     with pytest.raises(ConsentMissing) as missing:
         await ask(world, booked.consult)

@@ -12,6 +12,7 @@ from typing import Any
 
 from audit.events import EventCode
 from clinic.admission import REASON_CODES
+from clinic.panels.reasons import PANEL_REASONS
 from consent.gate import RECORDING_REASONS
 from huizhen.problems import STATUS
 from signaling.messages import EVENTS
@@ -72,7 +73,7 @@ def error_classes() -> dict[str, tuple[type[BaseException], ...]]:
 @cache
 def codes() -> frozenset[str]:
     """Every stable code: of error classes, of reasons, of HTTP problems, and every other text of these families."""
-    known = {*error_classes(), *REASON_CODES, *RECORDING_REASONS, *STATUS, *PLAIN_CODES}
+    known = {*error_classes(), *REASON_CODES, *PANEL_REASONS, *RECORDING_REASONS, *STATUS, *PLAIN_CODES}
     families = {code.partition(".")[0] for code in known if "." in code}
     other = {event.value for event in EventCode} | set(EVENTS) | NO_CODES
     loose = {

@@ -26,7 +26,7 @@ _WHIP = {"input.content_type": 415, "input.too_large": 413, "media.no_patch": 40
 
 def where(code: str) -> str:
     """The HTTP status of a code, or the place where it is met instead."""
-    if code.startswith(("gate.", "rec.")):
+    if code.startswith(("gate.", "rec.", "panel.")):
         return "`reasons`"
     if code in _WHIP:
         return f"{_WHIP[code]} (WHIP)"

@@ -11,7 +11,7 @@ from huizhen.settings import reference
 from huizhen.store.tables import TABLES
 from signaling import schema, views
 from signaling.messages import EVENTS
-from tests.docs import inventory, render_errors
+from tests.docs import inventory, render_errors, render_panels
 from tests.docs.inventory import page
 
 
@@ -139,3 +139,8 @@ def test_every_figure_of_metrics_is_explained() -> None:
     text = page("operations.md")
     assert "huizhen_signaling_events" in inventory.metric_names()
     assert sorted(name for name in inventory.metric_names() if f"`{name}" not in text) == []
+
+
+def test_the_states_of_requests_are_told_as_they_are() -> None:
+    text = page("panels.md")
+    assert render_panels.renewed(text) == text, "stale: python -m tests.docs.render_panels"

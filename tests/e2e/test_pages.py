@@ -63,6 +63,7 @@ async def test_console_of_clinicians(house: House) -> None:
         await to(clinic, f"consults/{house.demo['consults']['panel']}")
         await clinic.click("[data-tab=case]")
         await both_languages(clinic, "consult-case", "390 1440")
+        await request_by_steps(clinic)
         nurse = await people.staff("nurse")
         await to(nurse, f"consults/{house.demo['consults']['visit']}")
         for act in ("join", "admit", "record", "end", "terminate", "close", "sign-paper"):
@@ -192,6 +193,26 @@ async def parties(coordinator: Page) -> None:
     await coordinator.keyboard.press("Escape")
     await coordinator.click("[data-act=draft]")
     await look(coordinator, "agreement-draft", "390 1440")
+    for path in ("requests", "calendar", "statistics"):
+        await to(coordinator, path)
+        await both_languages(coordinator, path, "390 1440")
+
+
+async def request_by_steps(clinic: Page) -> None:
+    """What is asked, whom, and what is missing before it can be sent; the draft stays."""
+    await clinic.set_viewport_size(DESK)  # type: ignore[arg-type]
+    await clinic.click("[data-act=request-page]")
+    for name in ("reason", "aim", "summary"):
+        await clinic.fill(f"[name=request-{name}]", "反复胸痛三月，原因不明")
+    await both_languages(clinic, "request-what", "390 1440")
+    await clinic.click("[data-act=next]")
+    await clinic.locator("[data-part=match] [name=house]").first.check()
+    await clinic.locator("[data-part=match] [name=wish]").first.check()
+    await both_languages(clinic, "request-whom", "390 1440")
+    await clinic.click("[data-act=next]")
+    await expect(clinic.locator("[data-part=blocks] li")).to_have_count(1)  # the patient has not agreed to it yet
+    await expect(clinic.locator("[data-act=send-request]")).to_be_disabled()
+    await both_languages(clinic, "request-send", "390 1440")
 
 
 async def emergency(approver: Page) -> None:

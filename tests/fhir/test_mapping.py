@@ -4,15 +4,18 @@ from typing import Any
 
 import pytest
 
+from audit.events import EventCode
+from audit.transaction import AuditEvent
 from clinic import visit
 from clinic.actor import Actor
 from clinic.consult import Consult, ConsultStatus
 from clinic.panels import opining
-from clinic.panels.records import InvitationState
+from clinic.panels.records import Invitation, InvitationState
+from clinic.panels.requests import InvitedParty, PartyState
 from clinic.upload import EvidenceFile, FileKind
 from huizhen.fhir import capability, classes, outcome, people, terms
 from huizhen.fhir.kinds import KINDS, PEOPLE
-from huizhen.fhir.record import Record, gather
+from huizhen.fhir.record import Party, Record, gather
 from huizhen.fhir.task import status_of
 from huizhen.fhir.terms import Resource
 from huizhen.problems import Problem
@@ -162,13 +165,44 @@ async def test_a_refusal_says_why(world: World) -> None:
     assert (task["status"], task["statusReason"]) == ("rejected", {"text": "时间冲突"})
 
 
-def test_a_task_ends_with_the_consult() -> None:
-    from clinic.panels.records import Invitation
+@pytest.mark.parametrize(
+    ("state", "ended", "status"),
+    [
+        (PartyState.ASKED, False, "requested"),
+        (PartyState.ASKED, True, "cancelled"),
+        (PartyState.PROPOSED, False, "received"),
+        (PartyState.ACCEPTED, False, "accepted"),
+        (PartyState.ACCEPTED, True, "cancelled"),
+        (PartyState.REFUSED, True, "rejected"),
+        (PartyState.RELEASED, False, "cancelled"),
+        (PartyState.EXPIRED, True, "failed"),
+    ],
+)
+def test_a_task_says_what_the_institution_answered(state: PartyState, ended: bool, status: str) -> None:
+    party = Party("p", "h", (), sample(InvitedParty, "p", state=state))
+    assert status_of(party, False, ended=ended) == status
+    assert status_of(party, True, ended=ended) == "completed"
 
-    accepted = sample(Invitation, "a", state=InvitationState.ACCEPTED)
-    assert status_of((accepted,), False, ended=True) == "cancelled"
-    assert status_of((accepted,), True, ended=True) == "completed"
-    assert status_of((accepted,), False, ended=False) == "accepted"
+
+@pytest.mark.parametrize(
+    ("states", "status"),
+    [(("sent", "refused"), "requested"), (("sent", "accepted"), "accepted"), (("refused", "refused"), "rejected")],
+)
+def test_who_was_asked_before_there_were_requests(states: tuple[str, ...], status: str) -> None:
+    rows = tuple(sample(Invitation, state, state=InvitationState(state)) for state in states)
+    assert status_of(Party("p", "h", rows), False, ended=False) == status
+
+
+async def test_a_case_of_before_there_were_requests(world: World) -> None:
+    consult = await asked(world)
+    async with world.db.begin() as tx:
+        for table in (tx.panel_requests, tx.invited_parties):
+            for row in await table.find(consult_id=consult.id):
+                await table.remove(row.id)
+        await tx.append(AuditEvent(EventCode.CASE_REQUESTED, consult.institution_id, "system", consult.id))
+    found = told(await record_of(world, consult))
+    assert found["ServiceRequest"][0]["reasonCode"] == [{"text": "诊断不明"}]
+    assert found["Task"][0]["status"] == "requested"
 
 
 async def test_papers_and_images(world: World) -> None:

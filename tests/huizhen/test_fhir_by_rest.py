@@ -8,8 +8,8 @@ from clinic.people import Role
 from huizhen.api.fhir import PREFIX
 from huizhen.api.route import Door
 from huizhen.api.table import ROUTES
-from tests.hostile.test_who_sees_what import _asked
-from tests.huizhen.world import PATIENT_NAME, ROLES, Browser, Reply, World, sign
+from tests.huizhen.panel import accept, asked
+from tests.huizhen.world import PATIENT_NAME, ROLES, Browser, Reply, World
 
 FHIR = [route for route in ROUTES if route.policy.door is Door.RECORDS]
 
@@ -36,7 +36,7 @@ def code_of(reply: Reply) -> str:
 
 
 async def test_a_system_reads_a_panel_and_every_reading_is_on_record(world: World) -> None:
-    booked, _, _, _ = await _asked(world)
+    booked = (await asked(world)).booked
     patient_id, consult = world.houses["county"].patient.id, booked.consult.id
     client, headers = await system(world, patient_id, house="county")
     door = await world.browser()
@@ -149,14 +149,16 @@ async def test_every_fhir_route_for_every_role(world: World) -> None:
             assert (away.status, strip[0]) == (missing.status, strip[1]), (role, path)
 
 
-async def test_an_expert_reads_it_once_the_patient_shares(world: World) -> None:
-    booked, _, expert, invitation = await _asked(world)
-    path = f"Encounter/{booked.consult.id}"
-    assert code_of(await ask(expert, path)) == "access.denied"  # asked, not accepted, nothing shared
-    assert (await expert.post(f"/api/invitations/{invitation}/answer", accept=True)).status == 200
-    assert code_of(await ask(expert, path)) == "access.denied"
-    assert (await sign(await world.patient(booked))).status == 200
+async def test_an_expert_reads_it_once_asked_and_seated_and_while_the_patient_shares(world: World) -> None:
+    panel = await asked(world)
+    expert = await world.staff("city", Role.CHAIR)
+    path = f"Encounter/{panel.booked.consult.id}"
+    assert code_of(await ask(expert, path)) == "not_found"  # asked, and without a seat
+    await accept(expert)
     assert (await ask(expert, path)).body["status"] == "planned"
+    withdrawn = await panel.patient.post("/api/seat/consent/withdraw", purposes=["share_panel"])
+    assert withdrawn.status == 200, withdrawn.body
+    assert code_of(await ask(expert, path)) == "access.denied"
 
 
 async def test_refusals_speak_fhir(world: World) -> None:

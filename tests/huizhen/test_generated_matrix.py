@@ -51,6 +51,7 @@ _OTHERWISE: dict[tuple[str, str], str] = {
     ("POST", "/api/consults/{consult}/ticket"): "a seat of one's own",
     ("POST", "/api/consults/{consult}/device-token"): "a seat of one's own",
     ("POST", "/api/consults/{consult}/seats/{seat}/link"): "only for patients and guests",
+    ("GET", "/api/requests/{panel}"): "its words: coordinators, the doctor who asks, the experts who were asked",
 }
 # What an open emergency access shows: the chart, its papers and why the consult may not open.
 _BEHIND_GLASS = frozenset(

@@ -11,7 +11,9 @@ from huizhen.images.pacs import Archives
 from huizhen.images.pacs_book import PacsAddress
 from tests.huizhen.world import World
 from tests.images.table import Panel, opened, panel, sign
+from tests.inspection import corpus
 from tests.support import dicom
+from tests.support.liar import Liar
 from tests.support.orthanc import PASSWORD, USER, Orthanc, missing, orthanc
 
 
@@ -91,3 +93,42 @@ async def test_nobody_else_reaches_the_archive(world: World) -> None:
         assert (await stage.clinic.post(f"{base(stage)}/search", patient_number=number)).code == "input.invalid", number
     for uid in ("../studies", "1.2/3", "", "1" * 65):
         assert (await stage.clinic.post(base(stage), uid=uid)).code == "input.invalid", uid
+
+
+async def test_an_archive_that_sends_harm_or_others_files_leaves_nothing(world: World) -> None:
+    liar = Liar()
+    await liar.server.start_server()
+    address = PacsAddress(str(liar.server.make_url("/dw")))
+    use(world, Archives({world.houses["county"].institution.id: address}))
+    stage = await panel(world)
+    hers = {"00100010": {"Value": [{"Alphabetic": "OUYANG^HE"}]}, "00100030": {"Value": ["19700101"]}}
+    study = {"0020000D": {"Value": ["1.2.3"]}} | hers
+    own = {"StudyInstanceUID": "1.2.3", "SeriesInstanceUID": "1.3"}
+    files = [
+        ("1.4.1", dicom.with_preamble(dicom.ct(0, 16, **own), b"\x7fELF")),
+        ("1.4.2", dicom.ct(1, 16, StudyInstanceUID="9.9.9")),
+        ("1.4.3", dicom.ct(2, 16, **own, PatientName="LI^SI=李^四")),
+        ("1.4.4", b"<svg xmlns='http://www.w3.org/2000/svg' onload='x()'/>"),
+        ("1.4.5", dicom.deflate_bomb()),
+        ("1.4.6", dicom.deep_sequences()),
+        ("1.4.7", dicom.encapsulated_pdf(corpus.sent("launch")[0])),
+    ]
+    liar.holds(study, files)
+    assert len((await stage.clinic.post(f"{base(stage)}/search", patient_number="H1")).body["items"]) == 1
+    line = (await stage.clinic.post(base(stage), uid="1.2.3")).body["id"]
+    fetched = (await stage.clinic.post(f"{base(stage)}/{line}/fetch")).body
+    assert (fetched["added"], fetched["next"]) == (0, -1)
+    assert fetched["refused"] == [
+        "images.stranger",
+        "upload.active_content",
+        "upload.hidden_content",
+        "upload.too_complex",
+        "upload.unknown_type",
+    ]
+    async with world.db.read() as tx:
+        assert await tx.image_instances.find() == []
+    (refused,) = [event for event in await stage.events() if event.code == "images.refused"]
+    assert refused.public["files"] == 7
+    liar.says(status=302, Location="http://169.254.169.254/")
+    assert (await stage.clinic.post(f"{base(stage)}/{line}/fetch")).code == "images.pacs_unavailable"
+    await liar.server.close()

@@ -3,6 +3,10 @@
 import asyncio
 from typing import Any
 
+from clinic.actor import Actor
+from clinic.consult import ConsultKind
+from clinic.panels import requesting, sending
+from clinic.panels.statistics import figures, from_trail
 from clinic.people import Role
 from huizhen.verification import verify
 from tests.huizhen.world import CARDIOLOGY, PASSWORD, Browser, World
@@ -127,3 +131,37 @@ async def test_matching_names_who_fits_who_does_not_and_where_an_agreement_is_mi
     strict = (await doctor.get(f"{query}&title=主任医师")).body
     assert [each["obstacle"] for each in strict["left_out"]] == ["title", "title"]
     assert strict["titles"][-1] == "主任医师"
+
+
+async def test_statistics_the_week_and_the_load_of_a_house(world: World) -> None:
+    """A request is sent by the use case (the patient's consent has tests of its own), answered through the API."""
+    county, city = await world.staff("county", Role.COORDINATOR), await world.staff("city", Role.COORDINATOR)
+    await agreed(world, county, city)
+    consult = (await world.book("county", ConsultKind.EXPERT_CONSULT)).consult
+    houses = world.houses["county"], world.houses["city"]
+    by, expert = Actor.staff(houses[0].staff[Role.INVITING]), houses[1].staff[Role.EXPERT]
+    async with world.db.begin() as tx:
+        invited = houses[1].institution.id
+        draft = requesting.NewRequest("诊断不明", "明确", "胸闷", CARDIOLOGY, parties=(requesting.Named(invited),))
+        await requesting.draft(tx, consult.id, draft, by)
+        word = sending.Shared(invited, "c" * 32, frozenset({consult.doctor_id}))
+        sent, _ = await sending.send(tx, world.parts.services.sealer, consult.id, sending.Supplied((word,)), by)
+    world.clock.advance(90)
+    assert (await city.post(f"/api/requests/{sent.id}/experts", expert_ids=[expert.id])).status == 200
+    assert (await city.post(f"/api/requests/{sent.id}/answer", accept=True)).status == 200
+    ours = (await county.get("/api/requests/statistics")).body
+    assert (ours["side"], ours["states"], ours["whole"]["median_seconds"]) == ("out", {"convened": 1}, 90)
+    assert [(line["key"], line["outcomes"]["accepted"]) for line in ours["months"]] == [("2026-03", 1)]
+    assert (ours["pairs"][0]["inviting"]["name"], ours["pairs"][0]["invited"]["name"]) == ("county医院", "city医院")
+    theirs = (await city.get("/api/requests/statistics?side=in")).body
+    assert (theirs["states"], theirs["whole"]) == ({}, ours["whole"])
+    told = from_trail(await world.events("county"), houses[0].institution.id)
+    assert figures(*told, "Asia/Shanghai").whole.times.median == 90
+    span = "from=2026-03-02T00:00:00Z&to=2026-03-09T00:00:00Z"
+    for coordinator, own in ((county, True), (city, False)):
+        (line,) = (await coordinator.get(f"/api/requests/week?{span}")).body["items"]
+        assert (line["ours"], line["row"]["id"]) == (own, sent.id)
+    busy = (await city.get(f"/api/requests/load?{span}")).body["items"][0]
+    assert (busy["expert"]["id"], busy["accepted"], busy["minutes"]) == (expert.id, 1, 121)
+    long = await city.get("/api/requests/load?from=2026-03-02T00:00:00Z&to=2026-09-09T00:00:00Z")
+    assert (long.status, long.body["field"]) == (422, "to")

@@ -1,5 +1,6 @@
 """Pages, headers, health, figures, the API's own description, settings and their reference."""
 
+import gzip
 import re
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from huizhen import openapi, reasons, tls
 from huizhen.api.route import Door
 from huizhen.api.shapes.base import Stream
 from huizhen.api.table import ROUTES
-from huizhen.headers import content_security_policy
+from huizhen.headers import content_security_policy, policy_for
 from huizhen.problems import CODED, STATUS
 from huizhen.settings import CONFIG_VARIABLE, Settings, SettingsError, load, reference
 from tests.huizhen.world import World, world_at
@@ -51,6 +52,54 @@ async def test_https_sends_hsts_and_secure_cookies(tmp_path: Path) -> None:
 def test_the_policy_names_the_socket_of_plain_hosts_only() -> None:
     assert "connect-src 'self' wss://a.example:8443" in content_security_policy("a.example:8443", secure=True)
     assert "connect-src 'self';" in content_security_policy("evil; script-src *", secure=False)
+
+
+PATIENT = (
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; "
+    "connect-src 'self' wss://a.example; media-src 'self' blob:; manifest-src 'self'; worker-src 'none'; "
+    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-src 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types vue"
+)
+CONSOLE = PATIENT.replace("worker-src 'none'", "worker-src 'self'") + " workers"
+WORKER = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "policy"),
+    [
+        ("/p", PATIENT),
+        ("/api/me", PATIENT),
+        ("/consolex", PATIENT),
+        ("/static/assets/console-B2.js", PATIENT),
+        ("/static/worker.js", PATIENT),
+        ("/console", CONSOLE),
+        ("/console/consults/x", CONSOLE),
+        ("/static/assets/worker-jls-B2.js", WORKER),
+        ("/static/assets/pdf.worker.min-B2.mjs", WORKER),
+    ],
+)
+def test_wasm_runs_in_the_consoles_workers_and_nowhere_else(path: str, policy: str) -> None:
+    """The whole header of both clients and of a worker: whatever is added is seen here."""
+    assert policy_for(path, "a.example", secure=True) == policy
+
+
+async def test_the_worker_that_decodes_pictures_is_served_with_its_policy(tmp_path: Path) -> None:
+    static = tmp_path / "static"
+    (static / "assets").mkdir(parents=True)
+    (static / "assets" / "worker-jls-B2.js").write_text("1")
+    (static / "assets" / "big-B2.js").write_text("2" * 2000)
+    (static / "assets" / "big-B2.js.gz").write_bytes(gzip.compress(b"2" * 2000))
+    async with world_at(tmp_path / "data", static_dir=static) as world:
+        browser = await world.browser()
+        reply = await browser.get("/static/assets/worker-jls-B2.js")
+        assert reply.headers["Content-Security-Policy"] == WORKER
+        packed = await browser.call("GET", "/static/assets/big-B2.js", headers={"Accept-Encoding": "gzip"})
+        assert packed.headers["Content-Encoding"] == "gzip"
+        assert packed.headers["Content-Type"].startswith("text/javascript")
+        assert packed.headers["Vary"] == "Accept-Encoding"
 
 
 async def test_pages_and_assets(tmp_path: Path) -> None:

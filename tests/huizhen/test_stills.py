@@ -8,12 +8,14 @@ from PIL import Image
 
 from rtc.negotiation import Source
 from signaling import stills
+from signaling.devices import DevicePass, open_stream
 from signaling.errors import NotJoined, RoomOver
 from signaling.stills import NoStillSource, StillOf, StillPrivate
-from tests.huizhen.test_whip import Cart, cart
+from tests.huizhen.test_whip import OFFER, Cart, cart
 from tests.huizhen.world import Browser, Reply, World, operation
 from tests.images.table import first, panel, value
 from tests.inspection import corpus
+from tests.signaling.panel_ward import panel_ward
 from tests.support import dicom
 
 __all__ = ["cart"]
@@ -69,6 +71,24 @@ async def test_never_while_somebody_asked_for_privacy(cart: Cart) -> None:
     live.rooms[consult].ended = True
     with pytest.raises(RoomOver):
         stills.may_take(live, consult, doctor, device)
+
+
+async def test_a_cart_is_a_named_source_of_the_panel_and_no_still_while_the_experts_are_aside() -> None:
+    house = await panel_ward()
+    pages = await house.opened()
+    doctor, consult = house.seats["doctor"].id, house.consult.id
+    await open_stream(house.live, DevicePass("0" * 8, doctor, consult, "whip", "推车超声"), OFFER)
+    cart = f"{doctor}.{'0' * 8}"
+    house.room.publish(cart, Source.CAMERA)
+    for who in ("expert", "chair", "patient"):
+        seen = pages[who].seats[cart]
+        assert (seen["role"], seen["display_name"], seen["publishing"]) == ("device", "推车超声", ["camera"]), who
+    assert stills.may_take(house.live, consult, doctor, cart)
+    assert (await pages["chair"].act("side.start"))["ok"]
+    with pytest.raises(StillPrivate):
+        stills.may_take(house.live, consult, doctor, cart)
+    assert (await pages["chair"].act("side.leave"))["ok"]
+    assert stills.may_take(house.live, consult, doctor, cart)
 
 
 async def still(browser: Browser, consult: str, data: bytes, kind: str = "image/png") -> Reply:

@@ -1,44 +1,34 @@
 """A panel in writing over REST: the village doctor's one device, the experts' answers, opinions, decision, close."""
 
-from clinic.consult import ConsultKind
+from dataclasses import replace
+from uuid import uuid4
+
+from audit.events import EventCode
+from audit.transaction import AuditEvent
 from clinic.people import Role
-from tests.huizhen.world import World, sign
+from huizhen import chores
+from tests.huizhen.panel import EXPERTS, accept, agreed, asked, drafted, send
+from tests.huizhen.world import World
 
 
 async def test_a_consult_without_a_call(world: World) -> None:
-    booked = await world.book("county", ConsultKind.EXPERT_CONSULT)
-    path, city = f"/api/consults/{booked.consult.id}", world.houses["city"]
-    village = await world.staff("county", Role.INVITING)
+    panel = await drafted(world)
+    path, village = panel.path, panel.village
     early = await village.post(f"{path}/written", reason="不需要视频")
     assert (early.status, early.code) == (403, "consent.missing")
-    chair, expert = city.staff[Role.CHAIR], city.staff[Role.EXPERT]
-    case = {"reason": "皮疹待查", "aim": "明确诊断", "summary": "皮疹两周，附照片", "wanted_specialty": "皮肤科"}
-    asked = await village.post(
-        f"{path}/case",
-        invited_institution_id=city.institution.id,
-        expert_ids=[chair.id, expert.id],
-        chair_id=chair.id,
-        **case,
-    )
-    assert asked.status == 200, asked.body
-    own = world.houses["county"].staff[Role.INVITING]
-    seen = {"capacity": "self", "basis": "own", "signer_name": "患者", "document": "身份证", "relation": ""}
-    witnessed = await village.post(f"{path}/seats/{booked.patient.id}/consent/witness", **seen, typed_name=own.name)
-    assert witnessed.status == 200, witnessed.body
-    patient = await world.patient(booked)  # the same device: another cookie
-    assert (await sign(patient, rec_av=False)).status == 200
+    await agreed(world, panel)
+    assert (await send(world, panel)).status == 200
     waiting = await village.post(f"{path}/written", reason="不需要视频")
     assert waiting.status == 200, waiting.body
     assert (waiting.body["status"], waiting.body["written"]["begun_at"]) == ("scheduled", None)
     nobody = await village.post(f"{path}/written/begin")
     assert (nobody.status, nobody.code) == (409, "visit.nobody_takes_part")
-    doors = [await world.staff("city", role) for role in (Role.CHAIR, Role.EXPERT)]
+    doors = [await world.staff("city", role) for role in EXPERTS]
     for door in doors:
-        (invitation,) = (await door.get("/api/today")).body["invitations"]
-        assert (await door.post(f"/api/invitations/{invitation['id']}/answer", accept=True)).status == 200
+        await accept(door)
     begun = (await village.get(path)).body
     assert (begun["status"], begun["written"]["begun_at"] is None) == ("concluding", False)
-    assert [row["id"] for row in (await village.get("/api/today")).body["items"]] == [booked.consult.id]
+    assert [row["id"] for row in (await village.get("/api/today")).body["items"]] == [panel.booked.consult.id]
     for door in doors:
         assert (await door.get(path)).body["case"]["summary"] == "皮疹两周，附照片"
         assert (await door.put(f"{path}/opinion", text="考虑湿疹", dissent=False)).status == 200
@@ -57,13 +47,35 @@ async def test_a_consult_without_a_call(world: World) -> None:
 
 
 async def test_the_doctor_need_not_wait_for_everybody(world: World) -> None:
-    from tests.hostile.test_who_sees_what import _asked
-
-    booked, village, expert, invitation = await _asked(world)
-    assert (await sign(await world.patient(booked), rec_av=False)).status == 200
-    path = f"/api/consults/{booked.consult.id}"
-    assert (await expert.post(f"/api/invitations/{invitation}/answer", accept=True)).status == 200
-    begun = await village.post(f"{path}/written", reason="专家已接受")  # everybody has answered: it begins at once
+    panel = await asked(world)
+    assert (await panel.village.post(f"{panel.path}/written", reason="专家已接受")).body["status"] == "scheduled"
+    await accept(await world.staff("city", Role.CHAIR))
+    begun = await panel.village.post(f"{panel.path}/written/begin")
     assert begun.body["status"] == "concluding"
-    again = await village.post(f"{path}/written/begin")
+    again = await panel.village.post(f"{panel.path}/written/begin")
     assert (again.status, again.code) == (409, "visit.illegal_move")
+    other = await world.staff("city", Role.EXPERT)
+    assert (await other.get("/api/today")).body["invitations"] == []  # released: not waited for
+
+
+async def test_the_end_of_the_time_to_answer_begins_it(world: World) -> None:
+    """A second institution was asked and says nothing: it is let go, and those who accepted begin."""
+    panel = await asked(world)
+    consult_id = panel.booked.consult.id
+    async with world.db.begin() as tx:
+        (request,) = await tx.panel_requests.find(consult_id=consult_id)
+        (party,) = await tx.invited_parties.find(consult_id=consult_id)
+        await tx.panel_requests.save(replace(request, wanted=2))
+        await tx.invited_parties.add(replace(party, id=uuid4().hex, rank=2, case_id="another"))
+        await tx.append(AuditEvent(EventCode.CASE_REQUESTED, request.institution_id, "system", consult_id))
+    await panel.village.post(f"{panel.path}/written", reason="不需要视频")
+    for role in EXPERTS:
+        await accept(await world.staff("city", role))
+    async with world.db.read() as tx:
+        assert (await tx.consults.get(consult_id)).status == "scheduled"
+    world.clock.advance(hours=30)
+    assert await chores.follow_requests(world.parts.services) == 1
+    async with world.db.read() as tx:
+        assert (await tx.consults.get(consult_id)).status == "concluding"
+        states = {row.state for row in await tx.invited_parties.find(consult_id=consult_id)}
+    assert states == {"accepted", "expired"}

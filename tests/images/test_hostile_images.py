@@ -14,6 +14,7 @@ from huizhen.inspection.chamber import private_file
 from tests.images.looking import Seen, look, parts_of
 from tests.inspection import corpus
 from tests.support import dicom
+from tests.support.scp import crc, record
 
 GOOD = dicom.ct(0, 32)
 _SMALL = dicom.ct_slice(0, 32)
@@ -39,6 +40,52 @@ def _jpeg_of_60000_squared() -> bytes:
     """A header that promises 3.6 thousand million pixels and holds none."""
     frame = b"\xff\xc0\x00\x0b\x08" + struct.pack(">HH", 60_000, 60_000) + b"\x01\x01\x11\x00"
     return b"\xff\xd8" + frame + b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00" + bytes(64) + b"\xff\xd9"
+
+
+def _pixels_of_false_length(length: int) -> bytes:
+    """The last element says it is longer (or endless) than the file."""
+    at = GOOD.rindex(b"\xe0\x7f\x10\x00OW\0\0")
+    return GOOD[: at + 8] + struct.pack("<I", length) + GOOD[at + 12 :]
+
+
+def _sequence(tag: bytes, length: int, items: bytes) -> bytes:
+    """A sequence whose length is what the test says, behind a data set without pixels."""
+    plain = dicom.file_of(dicom.dataset(_SMALL, PixelData=None))
+    return plain + tag + b"SQ\0\0" + struct.pack("<I", length) + items
+
+
+def _nested(depth: int) -> bytes:
+    """Functional groups in functional groups: a tag that is looked into, each with its true length."""
+    body = b""
+    for _ in range(depth):
+        item = b"\xfe\xff\x00\xe0" + struct.pack("<I", len(body)) + body
+        body = b"\x00\x52\x29\x92SQ\0\0" + struct.pack("<I", len(item)) + item
+    return dicom.file_of(dicom.dataset(_SMALL, PixelData=None)) + body
+
+
+def _group_two(length: int) -> bytes:
+    return GOOD[:140] + struct.pack("<I", length) + GOOD[144:]
+
+
+_ITEM = b"\xfe\xff\x00\xe0"
+_LAUGHS = "<!DOCTYPE l [<!ENTITY a 'ha'>" + "".join(
+    f"<!ENTITY {chr(98 + n)} '{'&' + chr(97 + n) + ';'}{'&' + chr(97 + n) + ';'}'>" for n in range(20)
+)
+_FILE = '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
+_REMOTE = '<!DOCTYPE a PUBLIC "-//x" "http://169.254.169.254/latest/meta-data">'
+_SCP = record([[1, 2, 3, 4] * 50] * 2)
+_SCP_LEADS = _SCP.index(struct.pack("<II", 1, 200))
+
+
+def _scp(at: int, data: bytes) -> bytes:
+    """A record changed at one place, every sum made right again."""
+    changed = bytearray(_SCP[:at] + data + _SCP[at + len(data) :])
+    for pointer in range(22, 22 + 50, 10):
+        _, size, place = struct.unpack_from("<HII", changed, pointer)
+        start = place - 1
+        if start >= 22 and size >= 16 and start + size <= len(changed):
+            struct.pack_into("<H", changed, start, crc(bytes(changed[start + 2 : start + size])))
+    return struct.pack("<H", crc(bytes(changed[2:]))) + bytes(changed[2:])
 
 
 BAD: dict[str, tuple[bytes, str]] = {
@@ -73,6 +120,53 @@ BAD: dict[str, tuple[bytes, str]] = {
     "page as a paper": (dicom.encapsulated_pdf(b"<html><script>alert(1)</script>"), "upload.unknown_type"),
     "ECG with a DTD": (dicom.aecg(extra='<!DOCTYPE a [<!ENTITY b "c">]>'), "upload.active_content"),
     "ECG that stops": (dicom.aecg()[:-40], "upload.damaged"),
+    # polyglots and pages
+    "SVG": (b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>' + bytes(100), "upload.unknown_type"),
+    "SVG in the preamble": (dicom.with_preamble(GOOD, b'<svg onload="alert(1)">'), "upload.hidden_content"),
+    "JPEG in the preamble": (dicom.with_preamble(GOOD, b"\xff\xd8\xff\xe0"), "upload.hidden_content"),
+    "PDF in the preamble": (dicom.with_preamble(GOOD, b"%PDF-1.7\n"), "upload.hidden_content"),
+    "WebAssembly in the preamble": (dicom.with_preamble(GOOD, b"\x00asm\x01\0\0\0"), "upload.hidden_content"),
+    "gzip in the preamble": (dicom.with_preamble(GOOD, b"\x1f\x8b\x08"), "upload.hidden_content"),
+    # papers
+    "launch in a paper": (dicom.encapsulated_pdf(corpus.sent("launch")[0]), "upload.active_content"),
+    "file in a paper": (dicom.encapsulated_pdf(corpus.sent("attachment")[0]), "upload.active_content"),
+    "form in a paper": (dicom.encapsulated_pdf(corpus.sent("xfa")[0]), "upload.active_content"),
+    "script deep in a paper": (
+        dicom.encapsulated_pdf(corpus.sent("script inside an object stream")[0]),
+        "upload.active_content",
+    ),
+    "bomb in a paper": (dicom.encapsulated_pdf(corpus.sent("contents bomb")[0]), "upload.too_complex"),
+    "locked paper": (dicom.encapsulated_pdf(corpus.sent("password")[0]), "upload.encrypted"),
+    "SVG as a paper": (dicom.encapsulated_pdf(b"<svg onload='alert(1)'/>"), "upload.unknown_type"),
+    # false lengths
+    "pixels longer than the file": (_pixels_of_false_length(0x7FFFFFFE), "upload.damaged"),
+    "pixels without an end": (_pixels_of_false_length(0xFFFFFFFF), "images.unsupported"),
+    "a sequence longer than the file": (_sequence(b"\x00\x52\x29\x92", 0x7FFFFFFE, _ITEM), "upload.damaged"),
+    "an item longer than its sequence": (
+        _sequence(b"\x00\x52\x29\x92", 16, _ITEM + struct.pack("<I", 0x7FFFFFFE) + bytes(8)),
+        "images.unsupported",
+    ),
+    "functional groups in each other": (_nested(800), "images.unsupported"),
+    "a head of four gigabytes": (_group_two(0xFFFFFFF0), "upload.damaged"),
+    # ECG
+    "ECG that laughs": (dicom.aecg(extra=_LAUGHS + "]>"), "upload.active_content"),
+    "ECG that reads a file": (dicom.aecg(extra=_FILE), "upload.active_content"),
+    "ECG that asks the cloud": (dicom.aecg(extra=_REMOTE), "upload.active_content"),
+    "ECG with a style sheet": (dicom.aecg(extra='<?xml-stylesheet href="//x"?>'), "upload.active_content"),
+    "ECG in another encoding": (dicom.aecg(extra=_FILE).decode().encode("utf-16"), "upload.unknown_type"),
+    "ECG of a million elements": (
+        b'<AnnotatedECG xmlns="urn:hl7-org:v3">' + b"<a>" * 300_000 + b"</a>" * 300_000 + b"</AnnotatedECG>",
+        "images.unsupported",
+    ),
+    "ECG without time": (dicom.aecg().replace(b'value="0.002"', b'value="0"'), "upload.damaged"),
+    "ECG of no number": (dicom.aecg().replace(b'value="0.002"', b'value="nan"'), "upload.damaged"),
+    "ECG of endless digits": (dicom.aecg(samples=2, leads=[f"V{n}" for n in range(65)]), "upload.too_complex"),
+    # SCP-ECG with every sum right
+    "SCP with a section behind the end": (_scp(32 + 6, struct.pack("<I", 0x7FFFFFFF)), "upload.damaged"),
+    "SCP with a section before the beginning": (_scp(32 + 6, struct.pack("<I", 0)), "upload.damaged"),
+    "SCP with a section of four gigabytes": (_scp(32 + 2, struct.pack("<I", 0xFFFFFFFF)), "upload.damaged"),
+    "SCP of endless samples": (_scp(_SCP_LEADS, struct.pack("<II", 1, 0x7FFFFFFF)), "upload.too_complex"),
+    "SCP of samples backwards": (_scp(_SCP_LEADS, struct.pack("<II", 500, 1)), "upload.damaged"),
 }
 
 

@@ -1,13 +1,12 @@
 """An archive that lies, stalls, sends others' files or points elsewhere; and the file that names it."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from huizhen.images import pacs
 from huizhen.images.pacs import Archive, Archives, RemoteInstance, Wanted
@@ -15,40 +14,10 @@ from huizhen.images.pacs_book import PacsAddress, PacsBookInvalid, read
 from huizhen.inspection.chamber import private_file
 from huizhen.inspection.errors import UploadTooLarge
 from imaging.errors import PacsUnavailable
+from tests.support.liar import Liar
 
 HOUSE = "a" * 32
 ONE = RemoteInstance("1.3", 1, "1.4")
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class Liar:
-    """A server that answers whatever the test says, and remembers what it was asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[web.Request] = []
-        self.answer: Handler = self._empty
-        self.server = TestServer(self._app())
-
-    def _app(self) -> web.Application:
-        app = web.Application()
-        app.router.add_route("*", "/{rest:.*}", self._any)
-        return app
-
-    async def _any(self, request: web.Request) -> web.StreamResponse:
-        self.asked.append(request)
-        return await self.answer(request)
-
-    async def _empty(self, request: web.Request) -> web.StreamResponse:
-        del request
-        return web.json_response([])
-
-    def says(self, body: bytes | str = b"", status: int = 200, **headers: Any) -> None:
-        async def answer(request: web.Request) -> web.StreamResponse:
-            del request
-            named = {name.replace("_", "-"): value for name, value in headers.items()}
-            return web.Response(body=body.encode() if isinstance(body, str) else body, status=status, headers=named)
-
-        self.answer = answer
 
 
 @pytest.fixture

@@ -181,6 +181,9 @@ async def test_every_opening_is_on_record_and_lasts_some_hours(world: World) -> 
     with pytest.raises(NotOpened):
         await stage.look(file, stage.expert)
     await stage.open(file, stage.expert)
+    await stage.open(file, stage.expert)  # the rest of the metadata: the same look
+    assert world.db.codes().count("view.images") == 1
+    world.clock.advance(seconds=int(looking.SAME_OPENING.total_seconds()))
     await stage.open(file, stage.expert)
     with pytest.raises(NotOpened):
         await stage.look(file, stage.clinic)
@@ -267,6 +270,8 @@ async def test_measurements_lie_on_pictures_of_the_consult(world: World, monkeyp
         async with world.db.begin() as tx:
             return await measuring.save(tx, by or stage.expert, stage.consult, 7, measurements)
 
+    page = good | {"id": uuid4().hex, "instance": paper.instance.id, "frame": 3, "points": [[0, 0], [900, 1200]]}
+    assert len(measuring.measurements_of(await save(good, page))) == 2
     saved = await save(good)
     assert measuring.measurements_of(saved) == [{**good, "label": ""}]
     async with world.db.read() as tx:
@@ -274,7 +279,8 @@ async def test_measurements_lie_on_pictures_of_the_consult(world: World, monkeyp
     for wrong in (
         {"frame": 2},
         {"points": [[0, 0], [11, 8]]},
-        {"instance": paper.instance.id},
+        {"instance": paper.instance.id, "frame": measuring.MOST_PAGES},
+        {"instance": paper.instance.id, "points": [[-1, 0], [11, 8]]},
         {"instance": uuid4().hex},
     ):
         with pytest.raises(BadMeasurement):
@@ -283,7 +289,7 @@ async def test_measurements_lie_on_pictures_of_the_consult(world: World, monkeyp
         await save(good, good)
     with pytest.raises(NotPermitted):
         await save(by=Actor.staff(world.nurse))
-    monkeypatch.setattr(measuring, "MOST_SAVINGS", 1)
+    monkeypatch.setattr(measuring, "MOST_SAVINGS", 2)
     with pytest.raises(TooMany):
         await save(good)
 

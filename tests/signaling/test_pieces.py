@@ -16,7 +16,7 @@ from signaling.outcomes import Outcomes
 from signaling.ports import Caller, NoCounters
 from signaling.presence import GRACE, LEASE, Presence, Whereabouts
 from signaling.room_log import RoomLog
-from signaling.session import EVENTS_PER_SECOND, INBOX, OUTBOX, RateLimit, Session
+from signaling.session import EVENTS_PER_SECOND, HANDS_BEHIND, INBOX, OUTBOX, POINTS_PER_SECOND, RateLimit, Session
 from tests.support.clock import START
 
 CALLER = Caller("s" * 32, "c" * 32, "i" * 32, Role.PATIENT, "d" * 32)
@@ -200,6 +200,45 @@ async def test_a_slow_admission_blocks_nobody_and_a_full_inbox_refuses() -> None
     desk.ready.set()
     await desk.settle()
     assert len(desk.handled) == INBOX + 1
+    desk.session.over()
+    await desk.session.finished()
+
+
+async def test_a_hand_over_a_picture_takes_nothing_from_what_is_said() -> None:
+    desk = Desk()
+    for _ in range(100):
+        desk.session.receive("table.point", {}, None)
+        await desk.settle()
+    assert desk.handled == ["table.point"] * POINTS_PER_SECOND
+    for number in range(EVENTS_PER_SECOND):
+        desk.session.receive("said", {}, number)
+    await desk.settle()
+    assert desk.handled[POINTS_PER_SECOND:] == ["said"] * EVENTS_PER_SECOND
+    desk.session.over()
+    await desk.session.finished()
+
+
+async def test_a_hand_that_moved_on_before_it_was_told_is_told_once() -> None:
+    """Nothing of it queues up: under load there are fewer places, not later ones."""
+    desk = Desk()
+    for number in range(10):
+        desk.session.receive("table.point", {"count": number}, number)
+    await desk.settle()
+    assert desk.handled == ["table.point"]
+    acks = [item[1] for item in desk.wire.sent if item[0] == "ack" and item[2]["ok"]]
+    assert sorted(acks) == list(range(10))
+    desk.session.over()
+    await desk.session.finished()
+
+
+async def test_a_page_far_behind_is_told_no_hands() -> None:
+    desk = Desk()
+    for number in range(HANDS_BEHIND + 10):
+        desk.session.send("direct", {"type": "pointer", "x": number})
+    desk.session.send("direct", {"type": "table"})
+    await desk.settle()
+    told = [body["type"] for _, body in desk.wire.sent]
+    assert told == ["pointer"] * (HANDS_BEHIND + 1) + ["table"]
     desk.session.over()
     await desk.session.finished()
 

@@ -8,6 +8,7 @@ import pytest
 from rtc.negotiation import Source
 from rtc.participant import Grants
 from signaling.devices import DevicePass, open_stream
+from signaling.stills import StillPrivate, may_take
 from tests.huizhen.test_whip import OFFER
 from tests.signaling.panel_stage import MEMBERS, Scene, staged
 from tests.signaling.panel_ward import panel_ward
@@ -245,6 +246,10 @@ async def test_devices_of_who_is_aside_stay_aside_and_wall_displays_show_nothing
     assert (await pages["chair"].act("side.start"))["ok"]
     cart = DevicePass("0a1b2c3d", chair, house.consult.id, "whip", "片库")
     await open_stream(house.live, cart, OFFER)
+    house.room.publish(f"{chair}.0a1b2c3d", Source.CAMERA)
+    for who in ("chair", "doctor"):
+        with pytest.raises(StillPrivate):
+            may_take(house.live, house.consult.id, house.seats[who].id, f"{chair}.0a1b2c3d")
     wall = DevicePass("0a1b2c3e", house.seats["doctor"].id, house.consult.id, "whep", "墙")
     await open_stream(house.live, wall, OFFER.replace("sendonly", "recvonly"))
     own_wall = DevicePass("0a1b2c3f", chair, house.consult.id, "whep", "墙")

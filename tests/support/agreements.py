@@ -1,11 +1,12 @@
-"""Two institutions agree, with both seals."""
+"""Two institutions agree, with both seals; one asks the other."""
 
 from datetime import timedelta
 from typing import Any
 
 from clinic.actor import Actor
-from clinic.consult import PANELS
+from clinic.consult import PANELS, Consult
 from clinic.documents import Sealer, canonical, digest
+from clinic.panels import finding, requesting, sending
 from clinic.parties import agreements, sealing
 from clinic.parties.records import CooperationAgreement
 from clinic.people import Role
@@ -32,3 +33,23 @@ async def agree(tx: Any, sealer: Sealer, inviting_id: str, invited_id: str, **ch
     sha256 = digest(canonical(await sealing.words(tx, draft)))
     await sealing.seal(tx, sealer, draft.id, sha256, ours)
     return await sealing.seal(tx, sealer, draft.id, sha256, theirs)
+
+
+def to_partner(institution_id: str, expert_ids: tuple[str, ...], chair: bool) -> requesting.NewRequest:
+    """A request to one institution that lacks nothing."""
+    return requesting.NewRequest(
+        reason="诊断不明",
+        aim="明确下一步治疗",
+        summary="男，62岁，胸闷三月",
+        wanted_department="03.04",
+        wanted_specialty="心内科",
+        chair_id=expert_ids[0] if chair else None,
+        parties=(requesting.Named(institution_id, expert_ids),),
+    )
+
+
+async def send(tx: Any, sealer: Sealer, consult: Consult, by: Actor) -> None:
+    """The draft, as if the patient had agreed to every institution it names before the inviting doctor's eyes."""
+    named = await finding.named(tx, consult.id)
+    words = tuple(sending.Shared(each, "c" * 32, frozenset({consult.doctor_id})) for each in named)
+    await sending.send(tx, sealer, consult.id, sending.Supplied(words), by)

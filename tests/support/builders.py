@@ -13,16 +13,15 @@ from clinic import attesting, booking, filings, notes, registration, visit
 from clinic.actor import Actor
 from clinic.booking import Booked, NewConsult, NewEvidence, NewGuest
 from clinic.consult import Consult, ConsultKind, Seat
-from clinic.panels import answering, deciding, finding, opining, requesting, sending
+from clinic.panels import answering, deciding, opining, requesting
 from clinic.panels.records import Adoption, Invitation, InvitationState
-from clinic.panels.requests import PanelRequest
 from clinic.people import IdentityLevel, Institution, Patient, Role, Staff
 from consent import desk, templates
 from consent.companions import Companion
 from consent.records import ConsentRecord, Purpose
 from consent.signing import PNG, Signing
 from recording.records import Recording, RecordingState, Segment, Track
-from tests.support.agreements import agree
+from tests.support.agreements import agree, send, to_partner
 from tests.support.clock import FakeClock
 from tests.support.memory import MemoryDatabase
 from tests.support.proofs import filing, prove
@@ -212,28 +211,15 @@ class World:
         )
 
     async def ask(self, consult: Consult, chair: bool = True) -> tuple[Invitation, ...]:
+        """The partner's experts, by a request that passed its gate; the first of them to lead."""
         async with self.db.begin() as tx:
             if not await tx.cooperation_agreements.find(invited_id=self.partner.id):
                 await agree(tx, self.sealer, self.home.id, self.partner.id)
-            new = requesting.NewRequest(
-                reason="诊断不明",
-                aim="明确下一步治疗",
-                summary="男，62岁，胸闷三月",
-                wanted_department=CARDIOLOGY,
-                wanted_specialty="心内科",
-                chair_id=self.experts[0].id if chair else None,
-                parties=(requesting.Named(self.partner.id, tuple(expert.id for expert in self.experts)),),
-            )
-            await requesting.draft(tx, consult.id, new, Actor.staff(self.clinic_doctor))
-            await self.send(tx, consult)
+            experts = tuple(expert.id for expert in self.experts)
+            by = Actor.staff(self.clinic_doctor)
+            await requesting.draft(tx, consult.id, to_partner(self.partner.id, experts, chair), by)
+            await send(tx, self.sealer, consult, by)
             return tuple(await tx.invitations.find(consult_id=consult.id, state=InvitationState.SENT))
-
-    async def send(self, tx: Any, consult: Consult, *unshared: str) -> PanelRequest:
-        """The draft, as if the patient had agreed to every institution it names before the inviting doctor's eyes."""
-        named = [each for each in await finding.named(tx, consult.id) if each not in unshared]
-        words = tuple(sending.Shared(each, "c" * 32, frozenset({consult.doctor_id})) for each in named)
-        by = Actor.staff(self.clinic_doctor)
-        return (await sending.send(tx, self.sealer, consult.id, sending.Supplied(words), by))[0]
 
     async def answer(self, invitation: Invitation, accept: bool = True) -> Seat | None:
         expert = next(expert for expert in self.experts if expert.id == invitation.expert_id)

@@ -21,6 +21,7 @@ from pydicom.uid import UID, generate_uid
 CT, MR, US, CR = (f"1.2.840.10008.5.1.4.1.1.{tail}" for tail in ("2", "4", "6.1", "1"))
 ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2.1"
 ECG = "1.2.840.10008.5.1.4.1.1.9.1.1"
+SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 PDF = "1.2.840.10008.5.1.4.1.1.104.1"
 IMPLICIT, EXPLICIT, DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"
 BIG_ENDIAN, RLE = "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.5"
@@ -232,6 +233,66 @@ def aecg(leads: Sequence[str] = ("I", "II"), samples: int = 500, extra: str = ""
         '<code code="TIME_ABSOLUTE"/><value><head value="20260301090000"/><increment value="0.002" unit="s"/></value>'
         f"</sequence></component>{traces}</sequenceSet></component></series></component></AnnotatedECG>"
     ).encode()
+
+
+def slide_level(
+    height: int = 200, width: int = 300, tile: int = 64, *, rgb: bool = False, tail: bytes = b"", **changes: Any
+) -> bytes:
+    """One level of a stained section: eosin ground, haematoxylin nuclei, cut into JPEG tiles row by row."""
+    rows, columns = -(-height // tile), -(-width // tile)
+    y, x = np.mgrid[0 : rows * tile, 0 : columns * tile]
+    nuclei = (np.sin(x / 5.3) * np.cos(y / 4.1)) > 0.7
+    stain = np.where(nuclei[..., None], np.array([90, 60, 140]), np.array([232, 170, 200])).astype(np.uint8)
+    stain[height:], stain[:, width:] = 255, 255
+    cut = [
+        np.ascontiguousarray(stain[r * tile : (r + 1) * tile, c * tile : (c + 1) * tile])
+        for r in range(rows)
+        for c in range(columns)
+    ]
+    colours: dict[str, Any] = {"outcolorspace": "RGB"} if rgb else {}
+    tiles = [bytes(imagecodecs.jpeg8_encode(each, level=85, **colours)) + tail for each in cut]
+    lens, shared, measures = Dataset(), Dataset(), Dataset()
+    lens.ObjectiveLensPower, lens.OpticalPathIdentifier = 40, "1"
+    measures.PixelSpacing = [0.0005, 0.0005]
+    shared.PixelMeasuresSequence = Items([measures])
+    none: tuple[str, ...] = ("PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient", "SliceThickness")
+    none += ("WindowCenter", "WindowWidth", "RescaleIntercept", "RescaleSlope")
+    found = dataset(
+        np.zeros((tile, tile), np.uint8),
+        **dict.fromkeys(none),
+        SOPClassUID=UID(SLIDE),
+        Modality="SM",
+        ImageType=["ORIGINAL", "PRIMARY", "VOLUME", "NONE"],
+        BitsAllocated=8,
+        BitsStored=8,
+        HighBit=7,
+        PixelRepresentation=0,
+        SamplesPerPixel=3,
+        PhotometricInterpretation="RGB" if rgb else "YBR_FULL_422",
+        PlanarConfiguration=0,
+        NumberOfFrames=len(tiles),
+        TotalPixelMatrixRows=height,
+        TotalPixelMatrixColumns=width,
+        DimensionOrganizationType="TILED_FULL",
+        NumberOfOpticalPaths=1,
+        OpticalPathSequence=Items([lens]),
+        SharedFunctionalGroupsSequence=Items([shared]),
+        StudyDescription="病理切片",
+    )
+    found.PixelData = encapsulate(tiles)
+    found["PixelData"].is_undefined_length = True
+    for keyword, value in changes.items():
+        setattr(found, keyword, value)
+    return file_of(found, BASELINE)
+
+
+def pyramid(levels: int = 3, height: int = 400, width: int = 600, tile: int = 64) -> list[bytes]:
+    """A slide: the same series, each level half as large as the one before."""
+    shared: dict[str, Any] = {"StudyInstanceUID": generate_uid(), "SeriesInstanceUID": generate_uid()}
+    return [
+        slide_level(height >> level, width >> level, tile, InstanceNumber=level + 1, **shared)
+        for level in range(levels)
+    ]
 
 
 def with_preamble(data: bytes, preamble: bytes) -> bytes:

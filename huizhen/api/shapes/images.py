@@ -14,7 +14,7 @@ class SeriesView(Answer):
     description: str
     instances: int
     frames: int
-    kinds: list[Literal["image", "waveform", "paper", "photo"]]
+    kinds: list[Literal["image", "slide", "waveform", "paper", "photo"]]
     url: str  # its metadata: opening it is on record
 
 

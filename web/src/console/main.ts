@@ -11,11 +11,14 @@ import glanceEn from "@/locales/en/glance.json";
 import eventsEn from "@/locales/en/events.json";
 import outcomeEn from "@/locales/en/outcome.json";
 import gatesEn from "@/locales/en/gates.json";
+import imagesEn from "@/locales/en/images.json";
 import policyEn from "@/locales/en/policy.json";
 import partiesEn from "@/locales/en/parties.json";
+import requestsEn from "@/locales/en/requests.json";
 import panelroomEn from "@/locales/en/panelroom.json";
 import papersEn from "@/locales/en/papers.json";
 import sharedEn from "@/locales/en/shared.json";
+import sourcesEn from "@/locales/en/sources.json";
 import uploadsEn from "@/locales/en/uploads.json";
 import templatesEn from "@/locales/en/templates.json";
 import waitingEn from "@/locales/en/waiting.json";
@@ -28,11 +31,14 @@ import glanceZh from "@/locales/zh/glance.json";
 import eventsZh from "@/locales/zh/events.json";
 import outcomeZh from "@/locales/zh/outcome.json";
 import gatesZh from "@/locales/zh/gates.json";
+import imagesZh from "@/locales/zh/images.json";
 import policyZh from "@/locales/zh/policy.json";
 import partiesZh from "@/locales/zh/parties.json";
+import requestsZh from "@/locales/zh/requests.json";
 import panelroomZh from "@/locales/zh/panelroom.json";
 import papersZh from "@/locales/zh/papers.json";
 import sharedZh from "@/locales/zh/shared.json";
+import sourcesZh from "@/locales/zh/sources.json";
 import uploadsZh from "@/locales/zh/uploads.json";
 import templatesZh from "@/locales/zh/templates.json";
 import waitingZh from "@/locales/zh/waiting.json";
@@ -42,10 +48,10 @@ import { router } from "./router";
 
 startI18n({
   zh: {
-    shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh, gates: gatesZh, uploads: uploadsZh, templates: templatesZh, papers: papersZh, waiting: waitingZh, glance: glanceZh, policy: policyZh, outcome: outcomeZh, parties: partiesZh, acts: actsZh, panelroom: panelroomZh, written: writtenZh,
+    shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh, gates: gatesZh, uploads: uploadsZh, templates: templatesZh, papers: papersZh, waiting: waitingZh, glance: glanceZh, policy: policyZh, parties: partiesZh, requests: requestsZh, acts: actsZh, panelroom: panelroomZh, written: writtenZh, images: imagesZh, outcome: outcomeZh, sources: sourcesZh,
   },
   en: {
-    shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn, gates: gatesEn, uploads: uploadsEn, templates: templatesEn, papers: papersEn, waiting: waitingEn, glance: glanceEn, policy: policyEn, outcome: outcomeEn, parties: partiesEn, acts: actsEn, panelroom: panelroomEn, written: writtenEn,
+    shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn, gates: gatesEn, uploads: uploadsEn, templates: templatesEn, papers: papersEn, waiting: waitingEn, glance: glanceEn, policy: policyEn, parties: partiesEn, requests: requestsEn, acts: actsEn, panelroom: panelroomEn, written: writtenEn, images: imagesEn, outcome: outcomeEn, sources: sourcesEn,
   },
 });
 startReasons();

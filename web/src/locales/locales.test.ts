@@ -54,8 +54,10 @@ describe("locales", () => {
 
   it("no empty words", () => {
     for (const locale of ["zh", "en"])
-      for (const name of names)
-        for (const path of leaves(read(locale, name))) expect(String(path.split(".").reduce<unknown>((at, part) => (at as Record<string, unknown>)[part], read(locale, name))), `${locale}/${name}:${path}`).not.toBe("");
+      for (const name of names) {
+        const table = read(locale, name);
+        for (const path of leaves(table)) expect(String(path.split(".").reduce<unknown>((at, part) => (at as Record<string, unknown>)[part], table)), `${locale}/${name}:${path}`).not.toBe("");
+      }
   });
 
   it("every key in the sources exists", () => {

@@ -5,6 +5,7 @@ import type { LocalMedia, LocalState } from "./devices";
 import { Interruptions, type Interruption } from "./interruptions";
 import { mark, Peer, type MediaLink, type RemoteTrack } from "./peer";
 import { admitted, applyDirect, applyRoom, fromSnapshot, others, type RoomState } from "./room-state";
+import type { PointerTold, TableTold } from "./messages.gen";
 import { Session, type End, type Link, type SessionListener } from "./session";
 import { connectSocketIo, type Connect } from "./socket";
 import { StatsSampler } from "./stats";
@@ -43,6 +44,7 @@ export class Call {
   private readonly session: Session;
   private peer: Peer | null = null;
   private readonly listeners = new Set<(state: CallState) => void>();
+  private readonly tables = new Set<(told: TableTold | PointerTold) => void>();
   private interruptions: Interruptions | null = null;
   private statsTimer: ReturnType<typeof setInterval> | undefined;
   private hiddenAt: number | null = null;
@@ -157,6 +159,14 @@ export class Call {
   invite = (role: Role, display_name: string, relation: string): Promise<Ack<{ seat: string; link: SeatLink }>> =>
     this.session.act("guest.invite", { role, display_name, relation });
 
+  /** The shared view of images (console/imagetable): its questions and pointers out, what the room says of it in. */
+  table = <T>(event: "table.act" | "table.since", body: object): Promise<Ack<T>> => this.session.ask(event, body);
+  point = (body: object): void => this.session.tell("table.point", body);
+  onTable(listener: (told: TableTold | PointerTold) => void): () => void {
+    this.tables.add(listener);
+    return () => this.tables.delete(listener);
+  }
+
   // ---- inside -------------------------------------------------------------------------------------------------
 
   private set(change: Partial<CallState>): void {
@@ -198,7 +208,8 @@ export class Call {
   }
 
   private onDirect(event: DirectEvent): void {
-    if (event.type === "slots") this.peer?.setSlots(event.slots);
+    if (event.type === "table" || event.type === "pointer") for (const listener of this.tables) listener(event as TableTold | PointerTold);
+    else if (event.type === "slots") this.peer?.setSlots(event.slots);
     else if (event.type === "pool") this.peer?.setPool(event.audio, event.video);
     else if (event.type !== "admitted" && this.state.room) {
       const room = applyDirect(this.state.room, event);

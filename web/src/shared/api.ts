@@ -66,7 +66,7 @@ export class Api {
   }
 
   /** A file as the whole body, with progress (0 to 1) and a way to stop; fetch tells nothing while it sends. */
-  upload<T>(path: string, file: Blob & { name?: string }, progress: (share: number) => void, signal?: AbortSignal): Promise<T> {
+  upload<T>(path: string, file: Blob & { name?: string }, progress: (share: number) => void, signal?: AbortSignal, more: Record<string, string> = {}): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const request = new XMLHttpRequest();
       const silent = (): void => reject(new ApiProblem(0, signal?.aborted ? STOPPED : UNREACHABLE));
@@ -76,6 +76,7 @@ export class Api {
       request.setRequestHeader("X-Operation", operationId());
       request.setRequestHeader("X-File-Name", encodeURIComponent(file.name ?? ""));
       if (this.csrf) request.setRequestHeader("X-CSRF", this.csrf);
+      for (const [name, value] of Object.entries(more)) request.setRequestHeader(name, value);
       request.upload.onprogress = (event) => progress(event.lengthComputable && event.total ? event.loaded / event.total : 0);
       request.onerror = request.onabort = request.ontimeout = silent;
       request.onload = () => {

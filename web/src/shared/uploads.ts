@@ -228,7 +228,7 @@ export class UploadQueue {
     const done = this.deliveries.get(id);
     if (!done) return;
     const refused = refusalsIn(answer);
-    this.deliveries.set(id, { ...done, files: refused.length ? done.files : [], state: "done", refused });
+    this.deliveries.set(id, { ...done, state: "done", code: "", refused });
     await this.keep.remove(id);
     this.tell();
   }

@@ -42,6 +42,19 @@ export const ICONS = {
   calendar: ["M4 6h16v14H4Z", "M4 10h16", "M8 3.500v4", "M16 3.500v4"],
   archive: ["M4 8h16v12H4Z", "M3 4h18v4H3Z", "M10 12h4"],
   gear: ["M12 12m-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0", "M12 3v3", "M12 18v3", "M3 12h3", "M18 12h3", "M5.600 5.600l2.200 2.200", "M16.200 16.200l2.200 2.200", "M18.400 5.600l-2.200 2.200", "M7.800 16.200l-2.200 2.200"],
+  minus: ["M5 12h14"],
+  layers: ["M4 9l8-5 8 5-8 5Z", "M4 14l8 5 8-5"],
+  contrast: ["M12 12m-8 0a8 8 0 1 0 16 0a8 8 0 1 0-16 0", "M12 4v16", "M14.500 5v14", "M17 6.500v11"],
+  move: ["M12 3v18", "M3 12h18", "M9 6l3-3 3 3", "M9 18l3 3 3-3", "M6 9l-3 3 3 3", "M18 9l3 3-3 3"],
+  ruler: ["M3 16L16 3l5 5L8 21Z", "M7 12l2 2", "M10 9l2 2", "M13 6l2 2"],
+  angle: ["M4 20L16 4", "M4 20h16", "M11 11a11 11 0 0 1 4 9"],
+  rectangle: ["M4 6h16v12H4Z"],
+  ellipse: ["M12 12m-9 0a9 6 0 1 0 18 0a9 6 0 1 0-18 0"],
+  arrow: ["M5 19L19 5", "M5 11v8h8"],
+  target: ["M12 12m-7 0a7 7 0 1 0 14 0a7 7 0 1 0-14 0", "M12 2v6", "M12 16v6", "M2 12h6", "M16 12h6"],
+  pointer: ["M6 3v15l4-3.500 2.500 6 3-1.300-2.500-5.700h5.500Z"],
+  full: ["M4 9V4h5", "M15 4h5v5", "M20 15v5h-5", "M9 20H4v-5"],
+  image: ["M4 5h16v14H4Z", "M4 16l5-5 4 4 3-3 4 4", "M9 9h.01"],
 } as const satisfies Record<string, readonly string[]>;
 
 export type IconName = keyof typeof ICONS;

@@ -1,0 +1,112 @@
+"""The image table in two browsers: a county clinic brings a CT and an ECG, the expert opens them, both see the same."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import Page, expect
+
+from tests.e2e.house import PATIENCE_MS, PHONE, House, People, visitors
+from tests.e2e.looking import look, problems
+from tests.e2e.visit import SIGN_IN, blank
+from tests.support import dicom
+
+pytestmark = pytest.mark.browser
+
+# What the pages of a panel do before anybody opens a picture, by the page's own fetch.
+SAY = """async ([method, path, body]) => {
+  const me = await (await fetch('/api/me')).json();
+  const op = [...crypto.getRandomValues(new Uint8Array(16))].map(b => b.toString(16).padStart(2, '0')).join('');
+  const answer = await fetch(path, {method, headers: {'Content-Type': 'application/json', 'X-CSRF': me.csrf},
+    body: method === 'GET' ? undefined : JSON.stringify({op, ...body})});
+  const json = await answer.json();
+  if (!answer.ok) throw new Error(path + ' ' + answer.status + ' ' + JSON.stringify(json));
+  return json;
+}"""
+# Of the demo's panel patient, as far as it is said.
+HERS: dict[str, Any] = {
+    "PatientName": "WANG^XIULAN=王秀兰",
+    "PatientID": None,
+    "PatientBirthDate": None,
+    "PatientSex": None,
+}
+
+
+async def say(page: Page, method: str, path: str, **body: Any) -> Any:
+    return await page.evaluate(SAY, [method, path, body])
+
+
+async def asked(people: People, clinic: Page, expert: Page) -> None:
+    """The clinic asks, the patient agrees before its eyes, the request goes out, the expert comes."""
+    consult = f"/api/consults/{people.house.demo['consults']['panel']}"
+    invited = people.house.demo["institutions"]["province"]
+    doctors = await say(clinic, "GET", f"/api/directory/institutions/{invited}/experts")
+    chosen = next(each["id"] for each in doctors["items"] if each["name"] == "赵仁心")
+    case = {
+        "invited_institution_id": invited,
+        "expert_ids": [chosen],
+        "chair_id": chosen,
+        "wanted_specialty": "呼吸内科",
+    }
+    case |= {"reason": "咳嗽待查", "aim": "明确诊断", "summary": "胸部CT"}
+    with pytest.raises(PlaywrightError, match=r"panel\.consent_missing"):
+        await say(clinic, "POST", f"{consult}/case", **case)
+    seats = (await say(clinic, "GET", consult))["seats"]
+    seat = next(each["id"] for each in seats if each["role"] == "patient")
+    seen = {"capacity": "self", "basis": "own", "signer_name": "王秀兰", "document": "身份证", "typed_name": "孙远山"}
+    await say(clinic, "POST", f"{consult}/seats/{seat}/consent/witness", **seen)
+    patient = await blank(people, PHONE, "/p")
+    link = people.house.demo["links"]["panel.patient"]["secret"]
+    steps = ["identity", "devices", "consent"]
+    await patient.evaluate(SIGN_IN, {"secret": link, "name": "王秀兰", "decisions": {}, "steps": steps})
+    await say(clinic, "POST", f"{consult}/case", **case)
+    waiting = next(
+        each["id"] for each in (await say(expert, "GET", "/api/invitations"))["items"] if each["state"] == "sent"
+    )
+    await say(expert, "POST", f"/api/invitations/{waiting}/answer", accept=True)
+
+
+async def both_open(people: People) -> tuple[Page, Page]:
+    """The clinic's page and the expert's, on the consult, in the call."""
+    clinic, expert = await people.staff("clinic"), await people.staff("expert1")
+    await asked(people, clinic, expert)
+    for page in (clinic, expert):
+        await page.goto(f"{people.house.url}/console/consults/{people.house.demo['consults']['panel']}")
+        await page.click("[data-act=join]")
+        await expect(page.locator(".stage .controls")).to_be_visible()
+    return clinic, expert
+
+
+def files(folder: Path, slices: int = 6, side: int = 128) -> list[Path]:
+    found = []
+    for number, data in enumerate([*dicom.ct_series(slices, side, **HERS), dicom.ecg(8)]):
+        found.append(folder / f"{number:03}.dcm")
+        found[-1].write_bytes(data)
+    return found
+
+
+async def test_what_one_scrolls_to_the_other_sees(house: House, tmp_path: Path) -> None:
+    problems.clear()
+    async with visitors(house) as people:
+        clinic, expert = await both_open(people)
+        await clinic.set_input_files("input[name=images]", files(tmp_path))
+        await expect(clinic.locator(".upload .good")).to_be_visible(timeout=PATIENCE_MS)
+        await clinic.click("[data-series=CT]")
+        for page in (clinic, expert):  # the expert follows: opened there too, and on record
+            await expect(page.locator(".viewer[data-whole=true]")).to_be_visible(timeout=PATIENCE_MS)
+        at = int(await clinic.locator(".viewer").get_attribute("data-at") or "")
+        frame = clinic.locator(".frame")
+        await frame.focus()
+        await clinic.keyboard.press("ArrowDown")
+        for page in (clinic, expert):
+            await expect(page.locator(f".viewer[data-at='{at + 1}']")).to_be_visible()
+        box = await frame.bounding_box()
+        assert box is not None
+        await clinic.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        await clinic.mouse.move(box["x"] + box["width"] / 2 + 9, box["y"] + box["height"] / 2 + 9)
+        await expect(expert.locator("[data-hand]")).to_have_count(1)
+        await expert.click("[data-act=lead]")
+        await expect(clinic.locator("[data-part=lead]")).to_contain_text("赵仁心")
+        await look(expert, "image-table-ct", "1440")
+    assert problems == [], "\n".join(problems)

@@ -1,0 +1,40 @@
+/** One picture of a stream at its own size, as PNG: from a detached video of the same track, so that no layout shrinks it. */
+const PATIENCE = 5_000;
+
+export class NoPicture extends Error {}
+
+export async function stillOf(track: MediaStreamTrack): Promise<Blob> {
+  const video = document.createElement("video");
+  video.muted = true;
+  video.playsInline = true;
+  video.srcObject = new MediaStream([track]);
+  try {
+    await Promise.race([framed(video), late()]);
+    return await drawn(video);
+  } finally {
+    video.srcObject = null;
+  }
+}
+
+async function framed(video: HTMLVideoElement): Promise<void> {
+  const first = new Promise<void>((resolve) => {
+    if ("requestVideoFrameCallback" in video) video.requestVideoFrameCallback(() => resolve());
+    else (video as HTMLVideoElement).addEventListener("timeupdate", () => resolve(), { once: true });
+  });
+  await video.play();
+  await first;
+}
+
+function late(): Promise<never> {
+  return new Promise((_, reject) => setTimeout(() => reject(new NoPicture("late")), PATIENCE));
+}
+
+function drawn(video: HTMLVideoElement): Promise<Blob> {
+  const canvas = document.createElement("canvas");
+  canvas.width = video.videoWidth;
+  canvas.height = video.videoHeight;
+  const context = canvas.getContext("2d");
+  if (!context || !canvas.width || !canvas.height) throw new NoPicture("size");
+  context.drawImage(video, 0, 0);
+  return new Promise((resolve, reject) => canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new NoPicture("png"))), "image/png"));
+}
