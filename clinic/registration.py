@@ -56,6 +56,7 @@ class NewStaff:
     independent_since: date | None = None
     verified_until: date | None = None
     name_en: str = ""
+    requires_countersign: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,11 @@ class PanelPapers:
         return chairs[-1] if chairs else None
 
     def _came(self, seat: Seat) -> bool:
-        return seat.person_id is not None and (seat.admitted_at is not None or seat.person_id in self.in_writing)
+        """In the room, or in writing, or by what they signed."""
+        signed = {row.expert_id for row in self.opinions if row.signed_at}
+        return seat.person_id is not None and (
+            seat.admitted_at is not None or seat.person_id in self.in_writing | signed
+        )
 
     @property
     def _returned(self) -> frozenset[str]:

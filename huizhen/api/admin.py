@@ -38,6 +38,7 @@ def staff_view(person: Staff) -> StaffView:
         practice_scope=list(person.practice_scope),
         independent_since=_iso(person.independent_since),
         verified_until=_iso(person.verified_until),
+        requires_countersign=bool(person.requires_countersign),
         created_at=person.created_at,
     )
 

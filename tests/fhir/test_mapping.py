@@ -23,6 +23,7 @@ from imaging import uids
 from imaging.records import Identity, ImageInstance, ImageSeries, ImageStudy, Kind
 from tests.store.samples import sample
 from tests.support.builders import World
+from tests.support.panels import report
 
 BASE = "https://huizhen.example"
 
@@ -99,6 +100,7 @@ async def test_the_whole_way_to_the_decision(world: World) -> None:
         await opining.save_opinion(tx, booked.consult.id, Actor.staff(world.experts[1]), "草稿")
     assert len(told(await record_of(world, booked.consult))["DiagnosticReport"]) == 1
     await world.opinion(booked.consult, world.experts[1], dissent=True)
+    await report(world, booked.consult)
     await world.decide(booked.consult)
     async with world.db.begin() as tx:
         await visit.conclude(tx, booked.consult.id, Actor.staff(world.clinic_doctor))

@@ -235,6 +235,11 @@ async def test_panel_from_case_to_decision(world: World) -> None:
         assert saved.status == 200, saved.body
         assert (await door.post(f"{path}/opinion/sign")).status == 200
     await clinic.put(f"{path}/decision", adoption="adopt", reason="与专家意见一致", treatment="择期介入")
+    assert (await clinic.post(f"{path}/decision/sign")).body["reasons"] == ["closing.report"]
+    assert "report" in (await doors[Role.CHAIR].get("/api/consults")).body["items"][0]["needs"]
+    assert (await doors[Role.EXPERT].put(f"{path}/report", conclusion="择期介入")).code == "report.not_the_chair"
+    await doors[Role.CHAIR].put(f"{path}/report", conclusion="前降支狭窄，择期介入", advice="术前双联抗血小板")
+    assert (await doors[Role.CHAIR].post(f"{path}/report/sign")).status == 200
     signed = await clinic.post(f"{path}/decision/sign")
     assert signed.body["decision"]["signed_at"] is not None
     assert len(signed.body["opinions"]) == 2

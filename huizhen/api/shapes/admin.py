@@ -24,6 +24,7 @@ class StaffView(Answer):
     practice_scope: list[str]
     independent_since: str | None
     verified_until: str | None
+    requires_countersign: bool
     created_at: Moment
 
 
@@ -39,6 +40,7 @@ class NewStaffBody(Body):
     practice_scope: Annotated[list[Code], Field(max_length=50, default_factory=list)]
     independent_since: GivenDate | None = None
     verified_until: GivenDate | None = None
+    requires_countersign: bool = False
     password: Password
 
 
@@ -56,6 +58,7 @@ class ChangeStaffBody(Body):
     practice_scope: Annotated[list[Code], Field(max_length=50)] | None = None
     independent_since: GivenDate | None = None
     verified_until: GivenDate | None = None
+    requires_countersign: bool | None = None
 
 
 class PasswordBody(Body):

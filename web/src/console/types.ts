@@ -165,7 +165,7 @@ export interface VerifyAnswer {
 export interface StaffView {
   id: string; login: string; name: string; name_en: string; title: string; roles: Role[]; department: string | null;
   state: "active" | "disabled"; licence_number: string | null; licence_valid_to: string | null; practice_scope: string[];
-  independent_since: string | null; verified_until: string | null; created_at: string;
+  independent_since: string | null; verified_until: string | null; requires_countersign: boolean; created_at: string;
 }
 export interface PatientView {
   id: string; name: string; name_en: string; birth_date: string; gender: string; masked_id: string; phone_masked: string;
