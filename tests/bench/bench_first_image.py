@@ -57,7 +57,6 @@ async def throttled(page: Page) -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.timeout(1_800)
 async def test_first_image(tmp_path: Path) -> None:
     for number, data in enumerate(dicom.ct_series(SLICES, 512, **HERS)):
         (tmp_path / f"{number:04}.dcm").write_bytes(data)
