@@ -28,7 +28,7 @@ def unfit(experts: Iterable[Staff], home: Institution, tx: ClinicTransaction) ->
             found.append(ELSEWHERE)
         elif Role.EXPERT not in expert.roles:
             found.append(NO_EXPERT_ROLE)
-    own = [expert for expert in experts if expert.institution_id == home.id]
+    own = [expert for expert in experts if expert.institution_id == home.id and Role.EXPERT in expert.roles]
     found += expert_refusals(own, [home], rules_for(home, tx.now), local_date(tx.now, home.time_zone))
     return tuple(dict.fromkeys(found))
 

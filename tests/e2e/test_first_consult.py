@@ -23,6 +23,17 @@ async def into_waiting(people: People, link: str, name: str, *, record: bool = T
     return page
 
 
+async def witness(clinic: Page, signer: str, own: str) -> None:
+    """The inviting doctor saw who signs, on which paper, before the patient does."""
+    entry = clinic.locator("li.person", has_text=signer).locator("[data-testid=consent-entry]")
+    await entry.locator("summary").click()
+    await entry.get_by_label("签字人姓名").fill(signer)
+    await entry.get_by_label("看了什么证件").fill("身份证")
+    await entry.get_by_label("您的姓名").fill(own)
+    await entry.get_by_role("button", name="签名见证").click()
+    await expect(entry.get_by_role("status")).to_be_visible()
+
+
 async def doctor_enters(people: People, login: str, consult: str) -> Page:
     page = await people.staff(login)
     await page.add_init_script(TAP_PEERS)
@@ -177,7 +188,8 @@ async def test_panel_of_five(house: House) -> None:
         consult = house.demo["consults"]["panel"]
         await clinic.goto(f"{house.url}/console/consults/{consult}")
         await clinic.click("[data-tab=case]")
-        if await clinic.locator("select[name=invited]").count():
+        unasked = await clinic.locator("select[name=invited]").count()
+        if unasked:
             await clinic.select_option("select[name=invited]", house.demo["institutions"]["province"])
             await expect(clinic.locator("fieldset.experts input")).to_have_count(2)
             for box in await clinic.locator("fieldset.experts input").all():
@@ -185,6 +197,15 @@ async def test_panel_of_five(house: House) -> None:
             await clinic.fill("input[name=specialty]", "心血管内科")
             for key in ("case-reason", "aim", "summary"):
                 await clinic.fill(f"textarea[name={key}]", "血压控制不佳，请指导用药方案。")
+            await clinic.get_by_role("button", name="发出申请").click()
+            await expect(clinic.get_by_text("患者还没有同意把资料共享给受邀的机构。")).to_be_visible()
+            await picture(clinic, "case-waits-for-consent")
+            await witness(clinic, "王秀兰", "孙远山")
+        patient = await into_waiting(people, "panel.patient", "王秀兰")
+        if unasked:
+            await clinic.reload()
+            await clinic.click("[data-tab=case]")
+            await expect(clinic.locator("textarea[name=aim]")).to_have_value("血压控制不佳，请指导用药方案。")
             await clinic.get_by_role("button", name="发出申请").click()
         await expect(clinic.get_by_text("待答复").first).to_be_visible()
         experts = []
@@ -194,7 +215,8 @@ async def test_panel_of_five(house: House) -> None:
             await expert.get_by_role("button", name="接受").click()
             await expect(expert.get_by_role("link", name="打开").first).to_be_visible()
             experts.append(expert)
-        patient = await into_waiting(people, "panel.patient", "王秀兰")
+        await patient.reload()  # the door opens once an expert has accepted
+        await expect(patient.locator(".place")).to_be_visible(timeout=20_000)
         family = await into_waiting(people, "panel.family", "刘建国")
         await clinic.reload()
         await clinic.click("[data-act=join]")

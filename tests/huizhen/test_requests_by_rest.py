@@ -123,7 +123,7 @@ async def _calendar(browser: Browser, path: str) -> dict[str, Any]:
         "METHOD": str(calendar["METHOD"]),
         "UID": str(event["UID"]),
         "STATUS": str(event["STATUS"]),
-        "SEQUENCE": int(event["SEQUENCE"]),
+        "SEQUENCE": int(str(event["SEQUENCE"])),
     }
 
 
