@@ -15,6 +15,7 @@ from clinic.panels import in_writing, written
 from clinic.panels.in_writing import InWriting, NobodyTakesPart, NotInWriting, WrittenConsult
 from clinic.rulebook import RuleSet, in_force
 from clinic.sweeper import forgotten, sweep
+from tests.support import panels
 from tests.support.builders import World
 
 
@@ -52,13 +53,14 @@ async def test_from_the_request_to_the_close_without_a_call(world: World, booked
     assert (moved.status, moved.outcome_code, moved.opened_at) == (ConsultStatus.CONCLUDING, IN_WRITING, None)
     assert moved.ended_at == world.clock()
     assert not await ready(world, consult)
-    with pytest.raises(Unsigned, match="opinion,decision"):
+    with pytest.raises(Unsigned, match="opinion,report,decision"):
         async with world.db.begin() as tx:
             await visit.close(tx, consult.id, Actor.staff(world.clinic_doctor))
     await world.opinion(consult, world.experts[0])
     with pytest.raises(Unsigned):  # each who takes part owes one, in the room or not
         await world.decide(consult)
     await world.opinion(consult, world.experts[1], dissent=True)
+    await panels.report(world, consult)
     await world.decide(consult)
     async with world.db.begin() as tx:
         closed = await visit.close(tx, consult.id, Actor.staff(world.clinic_doctor))
@@ -79,6 +81,7 @@ async def test_who_refused_owes_nothing_and_who_does_not_answer_is_not_waited_fo
         taking = await in_writing.taking_part(tx, booked.consult)
     assert taking == {world.experts[0].id}
     await world.opinion(booked.consult, world.experts[0])
+    await panels.report(world, booked.consult)
     await world.decide(booked.consult)
 
 

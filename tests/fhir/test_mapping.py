@@ -22,6 +22,7 @@ from huizhen.problems import Problem
 from imaging import uids
 from imaging.records import Identity, ImageInstance, ImageSeries, ImageStudy, Kind
 from tests.store.samples import sample
+from tests.support import panels
 from tests.support.builders import World
 
 BASE = "https://huizhen.example"
@@ -29,7 +30,7 @@ BASE = "https://huizhen.example"
 
 async def record_of(world: World, consult: Consult) -> Record:
     async with world.db.read() as tx:
-        return await gather(tx, await tx.consults.get(consult.id), BASE)
+        return await gather(tx, await tx.consults.get(consult.id), BASE, consult.institution_id)
 
 
 def told(record: Record) -> dict[str, list[Resource]]:
@@ -99,6 +100,7 @@ async def test_the_whole_way_to_the_decision(world: World) -> None:
         await opining.save_opinion(tx, booked.consult.id, Actor.staff(world.experts[1]), "草稿")
     assert len(told(await record_of(world, booked.consult))["DiagnosticReport"]) == 1
     await world.opinion(booked.consult, world.experts[1], dissent=True)
+    await panels.report(world, booked.consult)
     await world.decide(booked.consult)
     async with world.db.begin() as tx:
         await visit.conclude(tx, booked.consult.id, Actor.staff(world.clinic_doctor))
@@ -107,9 +109,10 @@ async def test_the_whole_way_to_the_decision(world: World) -> None:
     assert found["ServiceRequest"][0]["status"] == "completed"
     assert found["Task"][0]["status"] == "completed"
     assert [each["valueReference"]["reference"] for each in found["Task"][0]["output"]] == [
-        f"DiagnosticReport/{each['id']}" for each in found["DiagnosticReport"]
+        f"DiagnosticReport/{each['id']}" for each in found["DiagnosticReport"][:2]
     ]
-    assert [each["extension"] for each in found["DiagnosticReport"]] == [
+    assert found["DiagnosticReport"][2]["extension"] == [{"url": "urn:huizhen:joint", "valueBoolean": True}]
+    assert [each["extension"] for each in found["DiagnosticReport"][:2]] == [
         [{"url": "urn:huizhen:dissent", "valueBoolean": dissent}, {"url": "urn:huizhen:chair", "valueBoolean": chair}]
         for dissent, chair in ((False, True), (True, False))
     ]

@@ -34,6 +34,8 @@ async def test_a_consult_without_a_call(world: World) -> None:
         assert (await door.put(f"{path}/opinion", text="考虑湿疹", dissent=False)).status == 200
         signed = await door.post(f"{path}/opinion/sign")
         assert signed.status == 200, signed.body
+    assert (await doors[0].put(f"{path}/report", conclusion="共同意见：湿疹")).status == 200
+    assert (await doors[0].post(f"{path}/report/sign")).status == 200
     decided = await village.put(f"{path}/decision", adoption="adopt", reason="同意", treatment="外用药")
     assert decided.status == 200, decided.body
     assert (await village.post(f"{path}/decision/sign")).status == 200
