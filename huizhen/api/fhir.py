@@ -120,7 +120,7 @@ async def _looked_at(call: Call[NoBody], tx: StoreTransaction, consult: Consult,
     public_part = {"part": "fhir", "resource": name, **basis}
     event = AuditEvent(EventCode.CHART_VIEWED, consult.institution_id, actor.id, consult.id, public=public_part)
     await tx.append(event)
-    return await gather(tx, consult, call.services.base_url())
+    return await gather(tx, consult, call.services.base_url(), actor.institution_id)
 
 
 async def _meant(tx: StoreTransaction, kind: Kind, query: SearchQuery) -> Consult:

@@ -1,13 +1,14 @@
-"""DocumentReference: papers of the case, the signed note and the inviting doctor's decision."""
+"""DocumentReference: papers of the case, the signed note, the inviting doctor's decision, the own sealed copy."""
 
 import base64
 from datetime import datetime
 
 from clinic.consult import VisitNote
+from clinic.panels.outcome import SealedCopy
 from clinic.panels.records import DecisionNote
 from clinic.upload import EvidenceFile, FileKind
 from huizhen.fhir.record import Record
-from huizhen.fhir.terms import LOINC, Resource, concept, identifier, kept, moment, reference
+from huizhen.fhir.terms import LOINC, Resource, concept, extension, identifier, kept, moment, reference
 
 _MEDIA = {FileKind.PDF: "application/pdf", FileKind.JPEG: "image/jpeg", FileKind.PNG: "image/png"}
 _TEXT = "text/plain; charset=utf-8"
@@ -19,7 +20,28 @@ def resources(record: Record) -> list[Resource]:
         found.append(_note(record, record.note, record.note.signed_at))
     if record.decision is not None and record.decision.signed_at is not None:
         found.append(_decision(record, record.decision, record.decision.signed_at))
-    return found
+    return [*found, *(_copy(record, row) for row in record.copies)]
+
+
+def _copy(record: Record, row: SealedCopy) -> Resource:
+    """The reader's own institution's sealed copy; its archivist takes the package, which is on record."""
+    attachment = {
+        "contentType": "application/zip",
+        "url": f"{record.base}/api/copies/{row.id}/package",
+        "size": row.size,
+        "creation": moment(row.sealed_at or row.ordered_at),
+    }
+    told = _document(
+        record,
+        row.id,
+        "sealed-copy",
+        concept("会诊封存副本"),
+        "",
+        at=row.sealed_at or row.ordered_at,
+        attachment=attachment,
+    )
+    sha256 = extension("sha256", valueString=row.package_sha256)
+    return {**told, "extension": [sha256], "custodian": reference("Organization", row.institution_id)}
 
 
 def _note(record: Record, row: VisitNote, at: datetime) -> Resource:

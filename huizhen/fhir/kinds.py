@@ -32,12 +32,14 @@ KINDS: Mapping[str, Kind] = {
     "Task": Kind(task.resources, ("invited_parties", "invitations"), _BASED, "one per invited institution"),
     "Appointment": Kind(appointment.resources, ("",), _BASED, "when, and who comes"),
     "Encounter": Kind(encounter.resources, ("",), ("_id", "identifier", "based-on"), "the consult"),
-    "DiagnosticReport": Kind(diagnostic_report.resources, ("opinions",), _BASED, "each signed opinion"),
+    "DiagnosticReport": Kind(
+        diagnostic_report.resources, ("opinions", "joint_reports"), _BASED, "each signed opinion, the joint report"
+    ),
     "DocumentReference": Kind(
         document_reference.resources,
-        ("evidence_files", "visit_notes", "decision_notes"),
+        ("evidence_files", "visit_notes", "decision_notes", "sealed_copies"),
         _ENCOUNTER,
-        "papers, the signed note, the decision",
+        "papers, the signed note, the decision, the own sealed copy",
     ),
     "ImagingStudy": Kind(imaging_study.resources, ("image_studies",), _BASED, "what lies on the image table"),
 }

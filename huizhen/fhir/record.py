@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from clinic.consult import Consult, Seat, VisitNote
+from clinic.panels.outcome import CopyState, JointReport, SealedCopy
+from clinic.panels.papers import papers_of
 from clinic.panels.records import DecisionNote, Invitation, Opinion
 from clinic.panels.requests import InvitedParty, Urgency
 from clinic.people import Institution, Patient, Staff
@@ -53,7 +55,9 @@ class Record:
     seats: tuple[Seat, ...]
     asked: Asked | None
     parties: tuple[Party, ...]
-    opinions: tuple[Opinion, ...]
+    opinions: tuple[Opinion, ...]  # those that count
+    report: JointReport | None
+    copies: tuple[SealedCopy, ...]  # of the reader's own institution
     decision: DecisionNote | None
     note: VisitNote | None
     files: tuple[EvidenceFile, ...]
@@ -71,16 +75,18 @@ class Record:
         return self.houses[institution_id].name
 
 
-async def gather(tx: StoreTransaction, consult: Consult, base: str) -> Record:
-    """The record as it is. Who may read it was asked before."""
+async def gather(tx: StoreTransaction, consult: Consult, base: str, home: str) -> Record:
+    """The record as it is, for a reader of the institution `home`. Who may read it was asked before."""
     only = {"consult_id": consult.id}
     asked = await _asked(tx, consult)
     invitations = tuple(await tx.invitations.find(**only))
     rows = [row for row in await tx.invited_parties.find(**only) if asked and row.request_id == asked.id]
     parties = _parties(rows, invitations) if asked is not None else ()
-    opinions = tuple(row for row in await tx.opinions.find(**only) if row.signed_at)
+    papers = await papers_of(tx, consult.id)
+    opinions = papers.counted
+    report = papers.report if papers.report is not None and papers.report.signed_at is not None else None
     staff_ids = {consult.doctor_id, *(row.expert_id for row in invitations), *(row.expert_id for row in opinions)}
-    staff_ids |= {asked.by} if asked else set()
+    staff_ids |= ({asked.by} if asked else set()) | ({report.chair_id} if report else set())
     people = {each: await tx.staff.get(each) for each in sorted(staff_ids)}
     house_ids = {consult.institution_id, *(party.institution_id for party in parties)}
     house_ids |= {row.expert_institution_id for row in opinions} | {person.institution_id for person in people.values()}
@@ -93,7 +99,9 @@ async def gather(tx: StoreTransaction, consult: Consult, base: str) -> Record:
         asked=asked,
         parties=parties,
         opinions=opinions,
-        decision=next((row for row in await tx.decision_notes.find(**only) if row.signed_at), None),
+        report=report,
+        copies=tuple(await tx.sealed_copies.find(**only, institution_id=home, state=CopyState.SEALED)),
+        decision=papers.decision if papers.decision is not None and papers.decision.signed_at else None,
         note=next((row for row in await tx.visit_notes.find(**only) if row.signed_at), None),
         files=tuple(await tx.evidence_files.find(**only)),
         studies=tuple(await tx.image_studies.find(**only)),

@@ -158,7 +158,7 @@ async def test_nobody_is_expected_at_the_hour_but_an_answer_is(world: World, boo
     world.clock.advance(hours=20)
     async with world.db.begin() as tx:
         assert await sweep(tx, world.home.id) == []
-    world.clock.advance(hours=30)
+    world.clock.advance(hours=80)
     async with world.db.begin() as tx:
         (ended,) = await sweep(tx, world.home.id)
     assert (ended.status, ended.outcome_code) == (ConsultStatus.CANCELLED, "swept_unanswered")

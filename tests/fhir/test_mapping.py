@@ -30,7 +30,7 @@ BASE = "https://huizhen.example"
 
 async def record_of(world: World, consult: Consult) -> Record:
     async with world.db.read() as tx:
-        return await gather(tx, await tx.consults.get(consult.id), BASE)
+        return await gather(tx, await tx.consults.get(consult.id), BASE, consult.institution_id)
 
 
 def told(record: Record) -> dict[str, list[Resource]]:
@@ -109,9 +109,10 @@ async def test_the_whole_way_to_the_decision(world: World) -> None:
     assert found["ServiceRequest"][0]["status"] == "completed"
     assert found["Task"][0]["status"] == "completed"
     assert [each["valueReference"]["reference"] for each in found["Task"][0]["output"]] == [
-        f"DiagnosticReport/{each['id']}" for each in found["DiagnosticReport"]
+        f"DiagnosticReport/{each['id']}" for each in found["DiagnosticReport"][:2]
     ]
-    assert [each["extension"] for each in found["DiagnosticReport"]] == [
+    assert found["DiagnosticReport"][2]["extension"] == [{"url": "urn:huizhen:joint", "valueBoolean": True}]
+    assert [each["extension"] for each in found["DiagnosticReport"][:2]] == [
         [{"url": "urn:huizhen:dissent", "valueBoolean": dissent}, {"url": "urn:huizhen:chair", "valueBoolean": chair}]
         for dissent, chair in ((False, True), (True, False))
     ]

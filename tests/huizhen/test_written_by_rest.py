@@ -73,7 +73,7 @@ async def test_the_end_of_the_time_to_answer_begins_it(world: World) -> None:
         await accept(await world.staff("city", role))
     async with world.db.read() as tx:
         assert (await tx.consults.get(consult_id)).status == "scheduled"
-    world.clock.advance(hours=30)
+    world.clock.advance(hours=49)
     assert await chores.follow_requests(world.parts.services) == 1
     async with world.db.read() as tx:
         assert (await tx.consults.get(consult_id)).status == "concluding"

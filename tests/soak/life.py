@@ -15,8 +15,9 @@ from clinic.actor import Actor
 from clinic.booking import Booked, NewConsult
 from clinic.consult import ConsultKind, ConsultStatus, Seat
 from clinic.errors import AdmissionRefused, DoctorBusy, IllegalMove
-from clinic.panels import answering, deciding, finding, opining, presiding, requesting, sending, written
+from clinic.panels import answering, deciding, finding, opining, presiding, reporting, requesting, sending, written
 from clinic.panels.errors import NoQuorum
+from clinic.panels.papers import missing_of, papers_of
 from clinic.panels.records import Adoption, InvitationState
 from clinic.panels.requests import Urgency
 from clinic.people import Role, Staff
@@ -184,6 +185,7 @@ class Life:
                 await opining.save_opinion(tx, consult_id, Actor.staff(expert), "意见", dissent)
                 await opining.sign_opinion(tx, self.sealer, consult_id, Actor.staff(expert))
                 self.counts.update(("opinions", *(("dissent",) if dissent else ())))
+        await self._report(consult_id, experts)
         async with self.db.begin() as tx:
             await deciding.save_decision(tx, consult_id, doctor, Adoption.ADOPT, "同意", "治疗")
             await deciding.sign_decision(tx, self.sealer, consult_id, doctor)
@@ -191,3 +193,14 @@ class Life:
             closed = await visit.close(tx, consult_id, doctor)
         assert closed.status is ConsultStatus.CLOSED
         self.counts["closed"] += 1
+
+    async def _report(self, consult_id: str, experts: list[Staff]) -> None:
+        """By the chair who came; where none did, the papers say whether the rules want one."""
+        async with self.db.begin() as tx:
+            papers = await papers_of(tx, consult_id)
+            if "report" not in await missing_of(tx, await tx.consults.get(consult_id), papers):
+                return
+            chair = next(each for each in experts if papers.chair in (None, each.id))  # none came: any who signed
+            await reporting.save_report(tx, consult_id, Actor.staff(chair), "共同意见", "")
+            await reporting.sign_report(tx, self.sealer, consult_id, Actor.staff(chair))
+        self.counts["reports"] += 1

@@ -122,6 +122,9 @@ class Day:
             await self.ok(door, "PUT", f"{path}/opinion", text="建议", dissent=False)
             await self.ok(door, "POST", f"{path}/opinion/sign")
             self.counts["opinions"] += 1
+        chair = await self.door(experts[0])
+        await self.ok(chair, "PUT", f"{path}/report", conclusion="共同意见")
+        await self.ok(chair, "POST", f"{path}/report/sign")
         await self.ok(village, "PUT", f"{path}/decision", adoption="adopt", reason="同意", treatment="治疗")
         await self.ok(village, "POST", f"{path}/decision/sign")
         assert (await self.ok(village, "POST", f"{path}/close"))["status"] == "closed"

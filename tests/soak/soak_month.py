@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from huizhen.store import migrate
+from huizhen.store.checkpoints import Checkpointer
 from huizhen.store.database import SqlDatabase
 from tests.soak import checks, region
 from tests.soak.life import Life
@@ -39,6 +40,10 @@ async def test_a_month() -> None:
         lived = time.process_time() - cpu
         compared = await checks.no_expert_is_twice_at_one_hour(db)
         events = await checks.rows_and_trail_say_what_was_done(db, land, life.counts)
+        signer = Checkpointer(db)
+        for house in land.houses:
+            await signer.sign(house.institution.id)
+        await signer.export_keys()
         cpu = time.process_time()
         leaves, rows = checks.the_log_verifies(folder / "soak.db", folder / "keys")
         verified = time.process_time() - cpu
