@@ -21,6 +21,7 @@ from huizhen.api.shapes.seat import (
     AfterVisit,
     ConsentReceipt,
     InstitutionCard,
+    PanelResult,
     RecordingFate,
     SignedNote,
     Viewer,
@@ -48,6 +49,7 @@ async def after_visit(tx: StoreTransaction, seat: Seat, events: Sequence[ReadEve
         status=consult.status,
         ended_at=consult.ended_at,
         note=await _note(tx, consult) if near else None,
+        panel=await _panel(tx, consult) if near else None,
         consents=await _receipts(tx, seat),
         viewers=await _viewers(tx, events) if near else [],
         institution=InstitutionCard(
@@ -78,6 +80,22 @@ async def _note(tx: StoreTransaction, consult: Consult) -> SignedNote | None:
                 advice=note.advice,
                 signed_at=note.signed_at,
                 author=author.name,
+            )
+    return None
+
+
+async def _panel(tx: StoreTransaction, consult: Consult) -> PanelResult | None:
+    """Once the inviting doctor has signed: before that nothing is decided. A panel has no note of a visit."""
+    for decision in await tx.decision_notes.find(consult_id=consult.id):
+        if decision.signed_at is not None:
+            reports = await tx.joint_reports.find(consult_id=consult.id)
+            report = next((each for each in reports if each.signed_at is not None), None)
+            return PanelResult(
+                conclusion=report.conclusion if report else "",
+                advice=report.advice if report else "",
+                treatment=decision.treatment,
+                signed_at=decision.signed_at,
+                author=(await tx.staff.get(decision.doctor_id)).name,
             )
     return None
 

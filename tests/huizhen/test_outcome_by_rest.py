@@ -12,11 +12,11 @@ from clinic.consult import ConsultKind, ConsultStatus, Seat, SeatState
 from clinic.documents import digest
 from clinic.panels.records import Case
 from clinic.people import Role
-from tests.huizhen.world import Booked, World, sign
+from tests.huizhen.world import Booked, Browser, World, sign
 
 
-async def panel(world: World) -> Booked:
-    """The county's doctor asks the city's chair and a colleague; the call is over."""
+async def panel(world: World) -> tuple[Booked, Browser]:
+    """The county's doctor asks the city's chair and a colleague; the call is over. With the patient's page."""
     booked = await world.book("county")
     city, county = world.houses["city"], world.houses["county"]
     async with world.db.begin() as tx:
@@ -46,11 +46,11 @@ async def panel(world: World) -> Booked:
             consult = consult.move(to, tx.now)
         await tx.consults.save(consult)
         await tx.append(AuditEvent(EventCode.CONSULT_MOVED, consult.institution_id, "system", consult.id))
-    return booked
+    return booked, patient
 
 
 async def test_signed_in_order_then_paper_and_copies(world: World) -> None:
-    booked = await panel(world)
+    booked, patient = await panel(world)
     path = f"/api/consults/{booked.consult.id}"
     chair, expert = await world.staff("city", Role.CHAIR), await world.staff("city", Role.EXPERT)
     doctor = await world.staff("county", Role.INVITING)
@@ -72,7 +72,10 @@ async def test_signed_in_order_then_paper_and_copies(world: World) -> None:
     assert [row["agrees"] for row in (await doctor.get(path)).body["outcome"]["marks"]] == [False]
     assert (await expert.get("/api/countersigns")).body == {"items": []}
     assert (await doctor.put(f"{path}/decision", adoption="adopt", reason="同意", treatment="转院")).status == 200
+    assert (await patient.get("/api/seat/after")).body["panel"] is None  # not decided yet
     assert (await doctor.post(f"{path}/decision/sign")).status == 200
+    told = (await patient.get("/api/seat/after")).body
+    assert (told["note"], told["panel"]["conclusion"], told["panel"]["treatment"]) == (None, "考虑冠心病", "转院")
     sent = await doctor.post(
         f"{path}/referrals", to_institution_id=world.houses["city"].institution.id, reason="行冠脉造影"
     )

@@ -268,6 +268,16 @@ class SignedNote(Answer):
     author: str
 
 
+class PanelResult(Answer):
+    """What came of an expert consult: the joint report, and what one's own doctor decided with it."""
+
+    conclusion: str = ""
+    advice: str = ""
+    treatment: str
+    signed_at: Moment
+    author: str
+
+
 class ConsentReceipt(Answer):
     id: str
     action: ConsentAction
@@ -298,6 +308,7 @@ class AfterVisit(Answer):
     status: ConsultStatus
     ended_at: Moment | None
     note: SignedNote | None = None
+    panel: PanelResult | None = None
     consents: list[ConsentReceipt]
     viewers: list[Viewer]
     institution: InstitutionCard

@@ -134,6 +134,7 @@ export interface AfterVisit {
     complaint: string; findings: string; diagnosis: string; advice: string;
     signed_at: string | null; author: string;
   } | null;
+  panel?: { conclusion: string; advice: string; treatment: string; signed_at: string; author: string } | null;
   consents: {
     id: string; action: ConsentAction; permitted: Purpose[]; refused: Purpose[];
     recorded_at: string; digest: string; title: string; state: ConsentState; paper: boolean;
