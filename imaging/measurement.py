@@ -11,7 +11,7 @@ from imaging.errors import BadMeasurement
 
 _ID = re.compile(r"[0-9a-f]{32}\Z")
 _LABEL = 200
-_FARTHEST = 32_768.0  # pixels, a little outside the picture is allowed while drawing
+_FARTHEST = 400_000.0  # pixels: the longest side of a slide (huizhen/images/wire.py)
 
 
 class Shape(StrEnum):

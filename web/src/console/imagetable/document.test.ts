@@ -193,6 +193,9 @@ describe("measurements", () => {
     expect(of("angle", [10, 0], [0, 0])).toBe("");
     expect(valueWords(valueOf({ shape: "length", points: [[0, 0], [300, 400]] }, null))).toBe("500 px");
     expect(valueWords(valueOf({ shape: "rectangle", points: [[0, 0], [3, 4]] }, null))).toBe("12.0 px²");
+    const cells = [0.0005, 0.0005] as const;
+    expect(valueWords(valueOf({ shape: "length", points: [[0, 0], [300, 400]] }, cells))).toBe("250 µm");
+    expect(valueWords(valueOf({ shape: "rectangle", points: [[0, 0], [100, 100]] }, cells))).toBe("2500 µm²");
   });
 });
 

@@ -40,6 +40,9 @@ function angle(a: Point, b: Point, c: Point): number {
 
 const UNITS: Readonly<Record<Value["unit"], string>> = { mm: " mm", mm2: " mm²", deg: "°", px: " px", px2: " px²" };
 
+/** Below a millimetre in µm: cells. */
 export function valueWords(value: Value | null): string {
+  if (value?.unit === "mm" && value.amount < 1) return `${(value.amount * 1_000).toFixed(0)} µm`;
+  if (value?.unit === "mm2" && value.amount < 0.1) return `${(value.amount * 1_000_000).toFixed(0)} µm²`;
   return value ? `${value.amount.toFixed(value.amount < 100 ? 1 : 0)}${UNITS[value.unit]}` : "";
 }

@@ -1,7 +1,7 @@
 /** A pathology slide as its series tells it: levels of tiles, each level an instance, each tile a frame (DICOM WSI, TILED_FULL). */
 
-type Element = { vr?: string; Value?: unknown[] };
-export type DicomJson = Record<string, Element | undefined>;
+import { number, picturesOf, rowOf, text, type Json } from "./dicom-json";
+import type { Spacing } from "./measure";
 
 export interface Level {
   uid: string;
@@ -11,6 +11,18 @@ export interface Level {
   tileHeight: number;
   columns: number;
   rows: number;
+}
+
+/** A slide as the table shows it: one picture, measured on its finest level. */
+export interface Slide {
+  readonly base: string;
+  readonly levels: readonly Level[];
+  /** Row id of the finest level. */
+  readonly instance: string;
+  readonly frame: 0;
+  readonly width: number;
+  readonly height: number;
+  readonly spacing: Spacing | null;
 }
 
 /** Where the frame shows the picture: its top left corner in screen pixels, and screen pixels per pixel of the slide. */
@@ -26,15 +38,25 @@ const INSTANCE = "00080018";
 const CLASS = "00080016";
 
 /** From the coarsest to the finest; what is no level of a slide is left out. */
-export function levelsOf(metadata: readonly DicomJson[]): Level[] {
+export function levelsOf(metadata: readonly Json[]): Level[] {
   const found = metadata.filter((one) => text(one, CLASS) === WHOLE_SLIDE).map((one): Level => {
-    const [width, height, tileHeight, tileWidth] = [number(one, "00480006"), number(one, "00480007"), number(one, "00280010"), number(one, "00280011")];
+    const [width, height, tileHeight, tileWidth] = [size(one, "00480006"), size(one, "00480007"), size(one, "00280010"), size(one, "00280011")];
     return {
       uid: text(one, INSTANCE), width, height, tileWidth, tileHeight,
       columns: Math.ceil(width / tileWidth), rows: Math.ceil(height / tileHeight),
     };
   });
   return found.filter((level) => level.uid && level.columns > 0 && level.rows > 0).sort((a, b) => a.width - b.width);
+}
+
+/** Null when the series holds no level of a slide. */
+export function slideOf(base: string, metadata: readonly Json[]): Slide | null {
+  const levels = levelsOf(metadata);
+  const whole = levels.at(-1);
+  if (!whole) return null;
+  const told = metadata.find((one) => text(one, INSTANCE) === whole.uid) as Json;
+  const spacing = picturesOf({ ...told, "00280008": { Value: [1] } })[0]?.spacing ?? null; // of the level, not tile by tile
+  return { base, levels, instance: rowOf(whole.uid), frame: 0, width: whole.width, height: whole.height, spacing };
 }
 
 /** Address of a tile below the series: frames are numbered row by row from 1 (PS3.3 C.7.6.17.3). */
@@ -69,16 +91,6 @@ function headEnd(bytes: Uint8Array): number {
   throw new Error("no head");
 }
 
-function value(one: DicomJson, tag: string): unknown {
-  return one[tag]?.Value?.[0];
-}
-
-function text(one: DicomJson, tag: string): string {
-  const found = value(one, tag);
-  return typeof found === "string" ? found : "";
-}
-
-function number(one: DicomJson, tag: string): number {
-  const found = value(one, tag);
-  return typeof found === "number" && found > 0 ? found : 0;
+function size(one: Json, tag: string): number {
+  return Math.max(0, number(one, tag) ?? 0);
 }

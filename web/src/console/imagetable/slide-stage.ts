@@ -1,18 +1,15 @@
 /** OpenSeadragon as a stage without hands of its own: it shows what the shared place says, from tiles of the case. */
 import OpenSeadragon from "openseadragon";
+import { ApiProblem } from "@/shared/api";
 import { boundsOf, type Level, type Place, pictureIn, tileUrl } from "./slide-levels";
+import { fetchBytes, type Fetch } from "./source";
 
-export type GetBytes = (url: string, signal: AbortSignal) => Promise<Uint8Array>;
-
-async function bytesOf(url: string, signal: AbortSignal): Promise<Uint8Array> {
-  const response = await fetch(url, { credentials: "same-origin", cache: "no-store", signal });
-  if (!response.ok) throw new Error(String(response.status));
-  return new Uint8Array(await response.arrayBuffer());
-}
+/** What the frame is told: something is drawn; a tile did not come, and the code why. */
+export interface Told { drawn: () => void; broken: (code: string) => void }
 
 /** Levels whose sizes are the scanner's; tiles at the edge are whole in the file and cut by the drawer. */
 class SlideSource extends OpenSeadragon.TileSource {
-  constructor(private readonly base: string, private readonly levels: readonly Level[], private readonly get: GetBytes) {
+  constructor(private readonly base: string, private readonly levels: readonly Level[], private readonly get: Fetch, private readonly failed: (code: string) => void) {
     const whole = levels.at(-1)!;
     super({ width: whole.width, height: whole.height, tileWidth: whole.tileWidth, tileHeight: whole.tileHeight, tileOverlap: 0, minLevel: 0, maxLevel: levels.length - 1 });
   }
@@ -42,7 +39,10 @@ class SlideSource extends OpenSeadragon.TileSource {
     const abort = new AbortController();
     (context as unknown as { userData: { abort: AbortController } }).userData.abort = abort;
     const job = context as unknown as { src: string; finish(data: Blob, request: null, type: string): void; fail(why: string, request: null): void };
-    this.get(job.src, abort.signal).then((bytes) => job.finish(pictureIn(bytes), null, "rasterBlob")).catch((error: unknown) => job.fail(String(error), null));
+    this.get(job.src, abort.signal).then(({ bytes }) => job.finish(pictureIn(bytes), null, "rasterBlob")).catch((error: unknown) => {
+      if (!abort.signal.aborted) this.failed(error instanceof ApiProblem ? error.code : "upload.damaged");
+      job.fail(String(error), null);
+    });
   }
 
   override downloadTileAbort(context: OpenSeadragon.ImageJob): void {
@@ -50,20 +50,37 @@ class SlideSource extends OpenSeadragon.TileSource {
   }
 }
 
+const MARK = "data-openseadragon-mobile-css";
+
+/** OpenSeadragon writes a style into the page once, unless it finds its mark; the policy of the page (CSP) takes none. */
+function barInlineStyle(): void {
+  if (document.querySelector(`style[${MARK}]`)) return;
+  const mark = document.createElementNS(null, "style"); // by its name alone: of no namespace, it styles nothing
+  mark.setAttribute(MARK, "");
+  document.head.append(mark);
+}
+
+/** It empties its overlays by `innerHTML = ""`, which Trusted Types refuse; there are no overlays here. */
+function emptiedByNodes(element: HTMLElement): void {
+  Object.defineProperty(element, "innerHTML", { get: () => "", set: () => element.replaceChildren() });
+}
+
 export class SlideStage {
   private readonly viewer: OpenSeadragon.Viewer;
   private readonly whole: Level;
 
-  constructor(element: HTMLElement, base: string, levels: readonly Level[], told: { drawn: () => void; broken: () => void }, get: GetBytes = bytesOf) {
+  constructor(element: HTMLElement, base: string, levels: readonly Level[], told: Told, get: Fetch = fetchBytes) {
     this.whole = levels.at(-1)!;
+    barInlineStyle();
     this.viewer = OpenSeadragon({
-      element, tileSources: new SlideSource(base, levels, get), drawer: "canvas", mouseNavEnabled: false, keyboardNavEnabled: false,
+      element, drawer: "canvas", tabIndex: "", mouseNavEnabled: false, keyboardNavEnabled: false,
       showNavigationControl: false, showNavigator: false, animationTime: 0, blendTime: 0, immediateRender: true, autoResize: true,
       visibilityRatio: 0, minZoomImageRatio: 0, maxZoomPixelRatio: 1_000, imageLoaderLimit: 6, maxImageCacheCount: 400, tileRetryMax: 2,
     } as unknown as OpenSeadragon.Options);
+    emptiedByNodes((this.viewer as unknown as { overlaysContainer: HTMLElement }).overlaysContainer);
     this.viewer.addHandler("tile-drawn", told.drawn);
-    this.viewer.addHandler("tile-load-failed", told.broken);
-    this.viewer.addHandler("open-failed", told.broken);
+    this.viewer.addHandler("open-failed", () => told.broken("internal.error"));
+    this.viewer.open(new SlideSource(base, levels, get, told.broken) as unknown as OpenSeadragon.TileSource);
   }
 
   show(size: { width: number; height: number }, at: Place): void {

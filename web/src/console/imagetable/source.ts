@@ -31,6 +31,12 @@ export const fetchBytes: Fetch = async (path, signal) => {
   return { type: response.headers.get("Content-Type") ?? "", bytes: new Uint8Array(await response.arrayBuffer()) };
 };
 
+/** DICOM JSON of a series, or of a part of it; the server puts the opening on record. Throws ApiProblem. */
+export async function fetchMetadata(base: string, query: string, signal: AbortSignal, get: Fetch = fetchBytes): Promise<Json[]> {
+  const { bytes } = await get(`${base}/metadata${query}`, signal);
+  return JSON.parse(new TextDecoder().decode(bytes)) as Json[];
+}
+
 export class SeriesSource {
   /** In the order of the series; empty places are not known yet. */
   readonly pictures: (Picture | undefined)[];
@@ -107,9 +113,8 @@ export class SeriesSource {
     this.previews.clear();
   }
 
-  private async metadata(query: string): Promise<Json[]> {
-    const { bytes } = await this.get(`${this.base}/metadata${query}`, this.abort.signal);
-    return JSON.parse(new TextDecoder().decode(bytes)) as Json[];
+  private metadata(query: string): Promise<Json[]> {
+    return fetchMetadata(this.base, query, this.abort.signal, this.get);
   }
 
   private async all(): Promise<void> {

@@ -3,7 +3,7 @@ import type { TableMeasurement } from "@/rtc/messages.gen";
 
 export interface SeriesView {
   uid: string; modality: string; number: number; description: string; instances: number; frames: number;
-  kinds: ("image" | "waveform" | "paper" | "photo")[]; url: string;
+  kinds: ("image" | "slide" | "waveform" | "paper" | "photo")[]; url: string;
 }
 export interface StudyView {
   id: string; uid: string; day: string; description: string; identity: "matches" | "differs" | "absent" | "confirmed";

@@ -4,11 +4,12 @@ import { ApiProblem } from "@/shared/api";
 import { Decoder, type Pixels } from "./decoder";
 import type { Picture } from "./dicom-json";
 import { Leaves, type Leaf } from "./leaves";
-import { SeriesSource, type Shown } from "./source";
+import { slideOf, type Slide } from "./slide-levels";
+import { fetchMetadata, SeriesSource, type Shown } from "./source";
 import type { SeriesView } from "./types";
 
 export interface Content {
-  readonly total: number; readonly ready: number; readonly picture: Picture | null; readonly shown: Shown | null; readonly leaf: Leaf | null; readonly problem: string;
+  readonly total: number; readonly ready: number; readonly picture: Picture | null; readonly shown: Shown | null; readonly leaf: Leaf | null; readonly slide: Slide | null; readonly problem: string;
 }
 
 export interface UsedSeries {
@@ -25,11 +26,14 @@ export function useSeries(series: Ref<SeriesView | null>, at: Ref<number>): Used
   const thumbnails = shallowRef<ReadonlyMap<string, Pixels>>(new Map());
   let source: SeriesSource | null = null;
   let leaves: Leaves | null = null;
+  let slide: Slide | null = null;
+  let abort = new AbortController(); // of a slide's metadata
 
   function close(): void {
     source?.close();
     leaves?.close();
-    source = leaves = null;
+    abort.abort();
+    source = leaves = slide = null;
   }
 
   function changed(): void {
@@ -46,6 +50,7 @@ export function useSeries(series: Ref<SeriesView | null>, at: Ref<number>): Used
     const told = series.value;
     if (!told) return;
     const base = told.url.replace(/\/metadata$/, "");
+    if (told.kinds.includes("slide")) { await openSlide(base); return; }
     const pictures = told.kinds.length === 1 && told.kinds[0] === "image";
     if (told.kinds.includes("image")) decoder.start();
     const mine = (source = new SeriesSource(base, pictures ? told.frames : 0, told.instances === told.frames, decoder.decode));
@@ -64,6 +69,20 @@ export function useSeries(series: Ref<SeriesView | null>, at: Ref<number>): Used
     changed();
   }
 
+  /** One picture, whatever the number of its tiles. Its metadata puts the opening on record. */
+  async function openSlide(base: string): Promise<void> {
+    const mine = (abort = new AbortController());
+    try {
+      const found = slideOf(base, await fetchMetadata(base, "", mine.signal));
+      if (mine.signal.aborted) return;
+      slide = found;
+      if (!found) refused.value = "upload.damaged";
+    } catch (error) {
+      if (!mine.signal.aborted) refused.value = error instanceof ApiProblem ? error.code : "internal.error";
+    }
+    changed();
+  }
+
   function look(): void {
     if (!source) return;
     if (at.value < source.total) source.look(at.value);
@@ -75,11 +94,12 @@ export function useSeries(series: Ref<SeriesView | null>, at: Ref<number>): Used
     const pictures = source?.total ?? 0;
     const here = Math.min(at.value, Math.max(0, pictures + (leaves?.total ?? 0) - 1));
     return {
-      total: pictures + (leaves?.total ?? 0),
-      ready: source?.ready ?? 0,
+      total: slide ? 1 : pictures + (leaves?.total ?? 0),
+      ready: slide ? 1 : (source?.ready ?? 0),
       picture: source?.pictures[here] ?? null,
       shown: source?.shown(here) ?? null,
       leaf: leaves?.at(here - pictures) ?? null,
+      slide,
       problem: refused.value || source?.problem || leaves?.problem || "",
     };
   });
