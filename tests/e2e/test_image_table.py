@@ -80,7 +80,8 @@ async def both_open(people: People) -> tuple[Page, Page]:
 
 def files(folder: Path, slices: int = 6, side: int = 128) -> list[Path]:
     found = []
-    for number, data in enumerate([*dicom.ct_series(slices, side, **HERS), dicom.ecg(8)]):
+    ecg = dicom.ecg(8, StudyDescription="心电图", SeriesDescription="静息12导联", **HERS)
+    for number, data in enumerate([*dicom.ct_series(slices, side, **HERS), ecg]):
         found.append(folder / f"{number:03}.dcm")
         found[-1].write_bytes(data)
     return found

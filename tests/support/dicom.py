@@ -180,9 +180,9 @@ def ultrasound(height: int = 48, width: int = 64) -> bytes:
     return file_of(found)
 
 
-def ecg(seconds: int = 2, hz: int = 500) -> bytes:
+def ecg(seconds: int = 2, hz: int = 500, **changes: Any) -> bytes:
     """Twelve leads as DICOM waveform."""
-    found = dataset(np.zeros((8, 8), np.int16), SOPClassUID=UID(ECG), Modality="ECG", PixelData=None)
+    found = dataset(np.zeros((8, 8), np.int16), SOPClassUID=UID(ECG), Modality="ECG", PixelData=None, **changes)
     for keyword in ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"):
         delattr(found, keyword)
     leads = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
