@@ -41,6 +41,8 @@ export interface Delivery {
 /** A delivery with how much of it the server has. */
 export interface Shown extends Omit<Delivery, "files" | "owner"> {
   count: number;
+  /** Of the files, as this machine calls them; the server is not told. */
+  names: string[];
   sent: number;
   size: number;
 }
@@ -247,7 +249,7 @@ export class UploadQueue {
   private tell(): void {
     const shown = [...this.deliveries.values()].sort((a, b) => a.addedAt - b.addedAt).map(({ files, owner: _, ...rest }) => {
       const size = files.reduce((sum, file) => sum + file.size, 0);
-      return { ...rest, count: files.length, size, sent: rest.state === "done" ? size : (this.sent.get(rest.id) ?? 0) };
+      return { ...rest, count: files.length, names: files.map((file) => (file instanceof File ? file.name : "")), size, sent: rest.state === "done" ? size : (this.sent.get(rest.id) ?? 0) };
     });
     this.changed(shown);
   }

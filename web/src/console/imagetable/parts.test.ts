@@ -1,7 +1,8 @@
 /** The pure parts of the viewer: where a picture lies, what its header says, parts of a body, traces, deliveries, order of fetching. */
 import { describe, expect, it } from "vitest";
 import { ApiProblem } from "@/shared/api";
-import { bodyOf, deliver, deliveries, outcomeOf } from "./deliver";
+import type { Shown } from "@/shared/uploads";
+import { progressOf, refusedOf, takenOf } from "./bringing";
 import { picturesOf, rowOf, uidOf, type Json, type Picture } from "./dicom-json";
 import { MM_PER_S, PER_MM, sheetOf, spanOf } from "./ecg";
 import { inside, placed, toFrame, toPicture, zoomedAt, MOST_ZOOM } from "./geometry";
@@ -141,40 +142,24 @@ describe("an electrocardiogram on paper", () => {
 });
 
 describe("deliveries", () => {
-  const file = (size: number, name = "a.dcm"): File => new File([new Uint8Array(size)], name);
-
-  it("at most 64 files, and what fits", () => {
-    expect(deliveries(new Array(130).fill({ size: 1 }), 1_000).map((one) => one.length)).toEqual([64, 64, 2]);
-    expect(deliveries([{ size: 60 }, { size: 60 }, { size: 500 }, { size: 1 }], 100).map((one) => one.length)).toEqual([1, 1, 1, 1]);
-    expect(deliveries([], 100)).toEqual([]);
+  const delivery = (more: Partial<Shown>): Shown => ({
+    id: "a", consult: "c", url: null, state: "done", code: "", refused: [], addedAt: 0, count: 2, names: ["x.dcm", "y.dcm"], sent: 0, size: 100, ...more,
   });
 
-  it("one file as it is, several as parts", async () => {
-    expect(bodyOf([file(3)]).type).toBe("application/octet-stream");
-    expect(bodyOf([new File(["%PDF"], "a.pdf", { type: "application/pdf" })]).type).toBe("application/pdf");
-    const many = bodyOf([file(3), file(4)]);
-    const boundary = /boundary=(.+)$/.exec(many.type)?.[1] ?? "";
-    expect((await many.text()).split(`--${boundary}`)).toHaveLength(4);
+  it("are told together: how far, how many, which not", () => {
+    const some = [delivery({ sent: 100 }), delivery({ state: "sending", sent: 50 }), delivery({ state: "failed", sent: 10, size: 900 })];
+    expect(progressOf(some)).toBe(0.75);
+    expect([progressOf([]), takenOf(some)]).toEqual([0, 2]);
   });
 
-  it("each refusal is told with its file, also when none was taken", async () => {
-    const answer: Json = { "00081199": of("SQ", {}, {}), "00081198": of("SQ", { "00201200": of("IS", 1), "00000902": of("LO", "upload.damaged") }) };
-    expect(outcomeOf(answer, [file(1, "x"), file(1, "y")])).toEqual({ taken: 2, refused: [{ name: "y", code: "upload.damaged" }] });
-    const shares: number[] = [];
-    const run = (error: unknown): Promise<unknown> =>
-      deliver("/", [file(2, "x"), file(2, "y")], 3, (share) => shares.push(share), new AbortController().signal, async (_path, _body, progress) => {
-        progress(0.5);
-        if (error) throw error;
-        return { "00081199": of("SQ", {}) };
-      });
-    expect(await run(null)).toEqual({ taken: 2, refused: [] });
-    expect(shares).toEqual([0.25, 0.5, 0.75, 1]);
-    expect(await run(new ApiProblem(409, "http.409", { "00081198": of("SQ", { "00201200": of("IS", 0), "00000902": of("LO", "images.conflict") }) }))).toEqual({
-      taken: 0, refused: [{ name: "x", code: "images.conflict" }, { name: "y", code: "images.conflict" }],
-    });
-    expect(await run(new ApiProblem(415, "upload.unknown_type"))).toMatchObject({ taken: 0 });
-    await expect(run(new ApiProblem(409, "images.not_taken"))).rejects.toThrow("images.not_taken");
-    await expect(run(new ApiProblem(503, "upload.busy"))).rejects.toThrow("upload.busy");
+  it("the same refusal is told once, with the names of its files", () => {
+    const some = [delivery({ refused: [{ file: 1, code: "upload.damaged" }] }), delivery({ refused: [{ file: 0, code: "upload.damaged" }, { file: 1, code: "images.conflict" }] })];
+    expect(takenOf(some)).toBe(1);
+    expect(refusedOf(some)).toEqual([
+      { code: "upload.damaged", count: 2, names: "y.dcm、x.dcm", more: 0 }, { code: "images.conflict", count: 1, names: "y.dcm", more: 0 },
+    ]);
+    const many = delivery({ count: 10, names: Array.from({ length: 10 }, (_, file) => `${file}`), refused: Array.from({ length: 10 }, (_, file) => ({ file, code: "upload.damaged" })) });
+    expect(refusedOf([many])).toMatchObject([{ count: 10, names: "0、1、2、3、4、5、6、7", more: 2 }]);
   });
 });
 
