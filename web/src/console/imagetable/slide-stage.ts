@@ -80,7 +80,7 @@ export class SlideStage {
     emptiedByNodes((this.viewer as unknown as { overlaysContainer: HTMLElement }).overlaysContainer);
     this.viewer.addHandler("tile-drawn", told.drawn);
     this.viewer.addHandler("open-failed", () => told.broken("internal.error"));
-    this.viewer.open(new SlideSource(base, levels, get, told.broken) as unknown as OpenSeadragon.TileSource);
+    this.viewer.open(new SlideSource(base, levels, get, told.broken) as unknown as OpenSeadragon.TileSourceSpecifier);
   }
 
   show(size: { width: number; height: number }, at: Place): void {
