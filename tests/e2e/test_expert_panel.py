@@ -90,6 +90,7 @@ async def requested(people: People, clinic: Page) -> Page:
         await clinic.fill(f"textarea[name={'case-reason' if name == 'reason' else name}]", text)
     await clinic.get_by_role("button", name="发出申请").click()
     await expect(clinic.get_by_text("患者还没有同意把资料共享给受邀的机构。")).to_be_visible()
+    await expect(clinic.get_by_text("还不能发出，缺这些：")).to_be_visible()
     await picture(clinic, "case-waits-for-consent")
     await clinic.click("[data-act=request-page]")
     await expect(clinic.locator("[name=request-summary]")).to_have_value(ASKED["summary"])
@@ -179,15 +180,15 @@ async def together(
     for each in headless:
         await each.gets(5, 60)
     await picture(chair, "panel-room-before")
+    for each in headless:  # everybody was seen: from here on fewer pictures, the processors are for the acts
+        each.camera = False
     await chair.click("[data-act=panel-open]")
-    await expect(chair.locator("[data-act=panel-open]")).to_have_count(0)
+    await expect(chair.locator("[data-act=panel-open]")).to_have_count(0, timeout=3 * PATIENCE_MS)
     for page, name in ((chair, "chair"), (clinic, "clinic"), (patient, "patient")):
         await picture(page, f"panel-room-{name}")
-    for page in (chair, clinic):  # everybody was seen: from here on the processors are for the images
+    for page in (chair, clinic):
         await page.keyboard.press("v")
     await press(patient, "shared:room.cameraOff")
-    for each in headless:
-        each.camera = False
 
 
 async def shown(clinic: Page, chair: Page, images: list[Path]) -> None:
