@@ -107,6 +107,12 @@ class HandedOver(ClinicError):
     code = "opinion.handed_over"
 
 
+class SharingWithdrawn(NotPermitted):
+    """The patient does not share with the expert's institution any more; what was signed before stays (rules 6)."""
+
+    code = "opinion.sharing_withdrawn"
+
+
 class StandInUnfit(ClinicError):
     """A stand-in is another qualified expert of the same institution who has no part in the consult yet (HZ-25)."""
 

@@ -95,6 +95,7 @@ STATUS: Mapping[str, int] = {
     "report.not_the_chair": 403,
     "countersign.not_senior": 403,
     "opinion.stand_in_unfit": 422,
+    "opinion.sharing_withdrawn": 403,
     "regulator.no_case": 403,
     "regulator.case_over": 403,
     "consent.capacity_invalid": 422,

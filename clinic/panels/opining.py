@@ -1,5 +1,9 @@
-"""Each expert's opinion: drafted, then signed and sealed; dissent is kept (rules 1.3)."""
+"""Each expert's opinion: drafted, then signed and sealed; dissent is kept (rules 1.3).
 
+`shared`: institutions the patient shares with now, told by the edge, which alone reads that ledger.
+"""
+
+from collections.abc import Container
 from dataclasses import replace
 from uuid import uuid4
 
@@ -8,8 +12,9 @@ from audit.events import EventCode
 from clinic import checks
 from clinic.access import authorise
 from clinic.actor import Actor
+from clinic.consult import Consult
 from clinic.documents import Sealer, canonical, digest, sealed
-from clinic.errors import AlreadySigned, HandedOver
+from clinic.errors import AlreadySigned, HandedOver, SharingWithdrawn
 from clinic.notes import require_writable
 from clinic.overlays import rules_for
 from clinic.panels.counting import PanelPapers, opinion_of
@@ -22,21 +27,24 @@ from clinic.roles import Action
 from clinic.transaction import ClinicTransaction
 
 
-async def save_opinion(tx: ClinicTransaction, consult_id: str, by: Actor, text: str, dissent: bool = False) -> Opinion:
+async def save_opinion(
+    tx: ClinicTransaction, consult_id: str, by: Actor, shared: Container[str], text: str, *, dissent: bool = False
+) -> Opinion:
     """An expert's opinion, unsigned; one that a senior returned is written anew, beside it.
 
-    Raises AlreadySigned, HandedOver, InvalidInput, NotPermitted, IllegalMove.
+    Raises AlreadySigned, HandedOver, SharingWithdrawn, InvalidInput, NotPermitted, IllegalMove.
     """
     consult = await tx.consults.get(consult_id)
     seat = await authorise(tx, by, Action.WRITE_OPINION, consult)
     require_writable(consult)
     written = checks.text("text", text, checks.TEXT)
     before = _own(await papers_of(tx, consult_id), by.id)
+    home = seat.home_institution_id if seat else by.institution_id
+    _require_shared(consult, home, shared)
     if before is not None:
         opinion = replace(before, text=written, dissent=dissent, updated_at=tx.now)
         await tx.opinions.save(opinion)
     else:
-        home = seat.home_institution_id if seat else by.institution_id
         opinion = Opinion(
             uuid4().hex, consult.institution_id, consult_id, by.id, home, written, dissent, updated_at=tx.now
         )
@@ -57,10 +65,18 @@ def _own(papers: PanelPapers, expert_id: str) -> Opinion | None:
     return own
 
 
-async def sign_opinion(tx: ClinicTransaction, sealer: Sealer, consult_id: str, by: Actor) -> Opinion:
+def _require_shared(consult: Consult, home: str, shared: Container[str]) -> None:
+    """PIPL art. 15, 23: nothing new rests on what is not shared any more. Raises SharingWithdrawn."""
+    if home != consult.institution_id and home not in shared:
+        raise SharingWithdrawn()
+
+
+async def sign_opinion(
+    tx: ClinicTransaction, sealer: Sealer, consult_id: str, by: Actor, shared: Container[str]
+) -> Opinion:
     """The expert signs their own, as who they are that day; a trainee's waits for a senior's signature (HZ-27).
 
-    Raises AlreadySigned, HandedOver, MissingRow (nothing written), NotPermitted, IllegalMove.
+    Raises AlreadySigned, HandedOver, SharingWithdrawn, MissingRow (nothing written), NotPermitted, IllegalMove.
     """
     consult = await tx.consults.get(consult_id)
     await authorise(tx, by, Action.SIGN_OPINION, consult, owners=[by.id])
@@ -68,6 +84,7 @@ async def sign_opinion(tx: ClinicTransaction, sealer: Sealer, consult_id: str, b
     own = _own(await papers_of(tx, consult_id), by.id)
     if own is None:
         raise MissingRow("opinions")
+    _require_shared(consult, own.expert_institution_id, shared)
     person = await tx.staff.get(by.id)
     home = await tx.institutions.get(person.institution_id)
     trainee = bool(person.requires_countersign) and bool(rules_for(home, tx.now).value("HZ-27", "required"))

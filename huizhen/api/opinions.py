@@ -1,5 +1,6 @@
 """The papers of a panel: opinions, countersignatures, joint report, decision; the opinion paper itself."""
 
+from typing import Any
 from urllib.parse import quote
 
 from aiohttp import web
@@ -31,13 +32,22 @@ from huizhen.api.shapes.outcome import (
 
 
 async def save_opinion(call: Call[OpinionBody]) -> ConsultDetail:
-    await opining.save_opinion(call.tx, call.path("consult"), call.actor, call.body.text, call.body.dissent)
+    consult_id, body = call.path("consult"), call.body
+    shared = await _shared(call, consult_id)
+    await opining.save_opinion(call.tx, consult_id, call.actor, shared, body.text, dissent=body.dissent)
     return await detail_of(call, call.path("consult"))
 
 
 async def sign_opinion(call: Call[Empty]) -> ConsultDetail:
-    await opining.sign_opinion(call.tx, call.services.sealer, call.path("consult"), call.actor)
+    consult_id = call.path("consult")
+    shared = await _shared(call, consult_id)
+    await opining.sign_opinion(call.tx, call.services.sealer, consult_id, call.actor, shared)
     return await detail_of(call, call.path("consult"))
+
+
+async def _shared(call: Call[Any], consult_id: str) -> frozenset[str]:
+    """Whom the patient shares with now: asked in the transaction that writes."""
+    return shared_with(await desk.records_of(call.tx, consult_id), call.tx.now)
 
 
 async def save_report(call: Call[ReportBody]) -> ConsultDetail:

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -15,9 +16,11 @@ from clinic.errors import (
     InvalidInput,
     NotPermitted,
     PapersMissing,
+    SharingWithdrawn,
     Unsigned,
 )
 from clinic.panels import answering, copying, deciding, dossier, opining, requesting
+from clinic.panels.papers import papers_of
 from clinic.panels.records import Adoption, InvitationState
 from clinic.panels.requests import Mode
 from clinic.people import Role
@@ -182,21 +185,21 @@ async def test_opinions_and_decisions_are_frozen_once_signed(world: World) -> No
     expert, inviting = Actor.staff(world.experts[0]), Actor.staff(world.clinic_doctor)
     with pytest.raises(MissingRow):
         async with world.db.begin() as tx:
-            await opining.sign_opinion(tx, world.sealer, consult.id, expert)
+            await opining.sign_opinion(tx, world.sealer, consult.id, expert, {world.partner.id})
     with pytest.raises(MissingRow):
         async with world.db.begin() as tx:
             await deciding.sign_decision(tx, world.sealer, consult.id, inviting)
     async with world.db.begin() as tx:
-        await opining.save_opinion(tx, consult.id, expert, "一稿")
-        second = await opining.save_opinion(tx, consult.id, expert, "二稿", True)
-        await opining.sign_opinion(tx, world.sealer, consult.id, expert)
+        await opining.save_opinion(tx, consult.id, expert, {world.partner.id}, "一稿")
+        second = await opining.save_opinion(tx, consult.id, expert, {world.partner.id}, "二稿", dissent=True)
+        await opining.sign_opinion(tx, world.sealer, consult.id, expert, {world.partner.id})
     assert (second.text, second.dissent, second.expert_institution_id) == ("二稿", True, world.partner.id)
     await world.opinion(consult, world.experts[1])
     await report(world, consult)
     await world.decide(consult)
     for act in (
-        lambda tx: opining.save_opinion(tx, consult.id, expert, "三稿"),
-        lambda tx: opining.sign_opinion(tx, world.sealer, consult.id, expert),
+        lambda tx: opining.save_opinion(tx, consult.id, expert, {world.partner.id}, "三稿"),
+        lambda tx: opining.sign_opinion(tx, world.sealer, consult.id, expert, {world.partner.id}),
         lambda tx: deciding.save_decision(tx, consult.id, inviting, Adoption.NOT_ADOPTED, "x", "y"),
         lambda tx: deciding.sign_decision(tx, world.sealer, consult.id, inviting),
     ):
@@ -204,12 +207,46 @@ async def test_opinions_and_decisions_are_frozen_once_signed(world: World) -> No
             async with world.db.begin() as tx:
                 await act(tx)
     for act in (
-        lambda tx: opining.save_opinion(tx, consult.id, inviting, "x"),
+        lambda tx: opining.save_opinion(tx, consult.id, inviting, {world.partner.id}, "x"),
         lambda tx: deciding.save_decision(tx, consult.id, expert, Adoption.ADOPT, "x", "y"),
     ):
         with pytest.raises(NotPermitted):
             async with world.db.begin() as tx:
                 await act(tx)
+
+
+async def test_nothing_new_is_written_or_signed_on_what_is_not_shared_any_more(world: World) -> None:
+    consult = await meeting(world)
+    first, second = (Actor.staff(each) for each in world.experts)
+    await world.opinion(consult, world.experts[0])
+    nobody: frozenset[str] = frozenset()
+    async with world.db.begin() as tx:
+        await opining.save_opinion(tx, consult.id, second, {world.partner.id}, "草稿")
+    acts: tuple[Any, ...] = (
+        lambda tx: opining.save_opinion(tx, consult.id, second, nobody, "改"),
+        lambda tx: opining.sign_opinion(tx, world.sealer, consult.id, second, nobody),
+    )
+    for act in acts:
+        with pytest.raises(SharingWithdrawn):
+            async with world.db.begin() as tx:
+                await act(tx)
+    with pytest.raises(AlreadySigned):  # what was signed before stays what it is
+        async with world.db.begin() as tx:
+            await opining.save_opinion(tx, consult.id, first, nobody, "改")
+    async with world.db.read() as tx:
+        (signed,) = (await papers_of(tx, consult.id)).counted
+    assert signed.expert_id == first.id
+
+
+async def test_an_expert_of_the_own_house_needs_no_sharing(world: World) -> None:
+    consult = await meeting(world)
+    own = replace(world.experts[0], id=uuid4().hex, login="own.expert", institution_id=world.home.id)
+    async with world.db.begin() as tx:
+        await tx.staff.add(own)
+        seat = next(row for row in await tx.seats.find(consult_id=consult.id) if row.person_id == world.experts[0].id)
+        await tx.seats.add(replace(seat, id=uuid4().hex, person_id=own.id, home_institution_id=world.home.id))
+        opinion = await opining.save_opinion(tx, consult.id, Actor.staff(own), frozenset(), "本院意见")
+    assert opinion.expert_institution_id == world.home.id
 
 
 async def test_a_draft_decision_may_be_rewritten_and_is_the_authors(world: World) -> None:
@@ -218,7 +255,7 @@ async def test_a_draft_decision_may_be_rewritten_and_is_the_authors(world: World
     async with world.db.begin() as tx:
         await deciding.save_decision(tx, consult.id, inviting, Adoption.ADOPT, "一", "一")
         again = await deciding.save_decision(tx, consult.id, inviting, Adoption.NOT_ADOPTED, "二", "二")
-        await opining.save_opinion(tx, consult.id, Actor.staff(world.experts[0]), "草稿")
+        await opining.save_opinion(tx, consult.id, Actor.staff(world.experts[0]), {world.partner.id}, "草稿")
         chart = await access.view_chart(tx, inviting, consult.id)
         theirs = await access.view_chart(tx, Actor.staff(world.experts[0]), consult.id)
     assert again.adoption is Adoption.NOT_ADOPTED

@@ -46,6 +46,27 @@ async def test_a_consult_without_a_call(world: World) -> None:
     assert "room.joined" not in codes
 
 
+async def test_who_is_not_shared_with_any_more_writes_and_signs_nothing_new(world: World) -> None:
+    panel = await asked(world)
+    await panel.village.post(f"{panel.path}/written", reason="不需要视频")
+    doors = [await world.staff("city", role) for role in EXPERTS]
+    for door in doors:
+        await accept(door)
+    for door in doors:
+        assert (await door.put(f"{panel.path}/opinion", text="考虑湿疹", dissent=False)).status == 200
+    assert (await doors[0].post(f"{panel.path}/opinion/sign")).status == 200
+    assert (await panel.patient.post("/api/seat/consent/withdraw", purposes=["share_panel"])).status == 200
+    signing = await doors[1].post(f"{panel.path}/opinion/sign")
+    assert (signing.status, signing.code) == (403, "opinion.sharing_withdrawn")
+    writing = await doors[1].put(f"{panel.path}/opinion", text="改", dissent=False)
+    assert (writing.status, writing.code) == (403, "opinion.sharing_withdrawn")
+    denied = [event.outcome for event in await world.events("county") if event.code == EventCode.ACCESS_DENIED]
+    assert denied.count("opinion.sharing_withdrawn") == 2
+    async with world.db.read() as tx:
+        signed = [row for row in await tx.opinions.find(consult_id=panel.booked.consult.id) if row.signed_at]
+    assert [row.expert_id for row in signed] == [world.houses["city"].staff[EXPERTS[0]].id]
+
+
 async def test_the_doctor_need_not_wait_for_everybody(world: World) -> None:
     panel = await asked(world)
     assert (await panel.village.post(f"{panel.path}/written", reason="专家已接受")).body["status"] == "scheduled"

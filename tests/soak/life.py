@@ -182,8 +182,9 @@ class Life:
         async with self.db.begin() as tx:
             for expert in experts:
                 dissent = self.rng.random() < 0.1
-                await opining.save_opinion(tx, consult_id, Actor.staff(expert), "意见", dissent)
-                await opining.sign_opinion(tx, self.sealer, consult_id, Actor.staff(expert))
+                shared = {expert.institution_id}
+                await opining.save_opinion(tx, consult_id, Actor.staff(expert), shared, "意见", dissent=dissent)
+                await opining.sign_opinion(tx, self.sealer, consult_id, Actor.staff(expert), shared)
                 self.counts.update(("opinions", *(("dissent",) if dissent else ())))
         await self._report(consult_id, experts)
         async with self.db.begin() as tx:

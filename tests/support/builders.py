@@ -299,9 +299,10 @@ class World:
             return list(await tx.companions.find(consult_id=consult.id))
 
     async def opinion(self, consult: Consult, expert: Staff, dissent: bool = False) -> None:
+        by, shared = Actor.staff(expert), {self.partner.id}
         async with self.db.begin() as tx:
-            await opining.save_opinion(tx, consult.id, Actor.staff(expert), "建议冠脉造影", dissent)
-            await opining.sign_opinion(tx, self.sealer, consult.id, Actor.staff(expert))
+            await opining.save_opinion(tx, consult.id, by, shared, "建议冠脉造影", dissent=dissent)
+            await opining.sign_opinion(tx, self.sealer, consult.id, by, shared)
 
     async def decide(self, consult: Consult) -> None:
         by = Actor.staff(self.clinic_doctor)
