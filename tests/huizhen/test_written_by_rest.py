@@ -17,10 +17,12 @@ async def test_a_consult_without_a_call(world: World) -> None:
     early = await village.post(f"{path}/written", reason="不需要视频")
     assert (early.status, early.code) == (403, "consent.missing")
     await agreed(world, panel)
+    assert (await panel.patient.get("/api/seat")).body["consult"]["in_writing"] is False  # not asked for yet
     assert (await send(world, panel)).status == 200
     waiting = await village.post(f"{path}/written", reason="不需要视频")
     assert waiting.status == 200, waiting.body
     assert (waiting.body["status"], waiting.body["written"]["begun_at"]) == ("scheduled", None)
+    assert (await panel.patient.get("/api/seat")).body["consult"]["in_writing"] is True
     nobody = await village.post(f"{path}/written/begin")
     assert (nobody.status, nobody.code) == (409, "visit.nobody_takes_part")
     doors = [await world.staff("city", role) for role in EXPERTS]
