@@ -10,6 +10,7 @@ from audit.transaction import AuditEvent
 from clinic import visit
 from clinic.consult import Consult, Seat
 from clinic.overlays import rules_for
+from clinic.panels import in_writing
 from clinic.people import Role
 from clinic.roles import Action
 from consent import asking, companions, desk, due, languages, speech
@@ -80,6 +81,7 @@ async def overview_of(tx: StoreTransaction, caller: SeatCaller) -> SeatOverview:
             starts_at=consult.starts_at,
             ends_at=consult.ends_at,
             opens_at=consult.starts_at - rules_for(house, tx.now).minutes("HZ-01", "early_minutes"),
+            in_writing=await in_writing.of(tx, consult.id) is not None,
             reason=consult.reason if seat.role is Role.PATIENT else None,
         ),
         doctor=DoctorCard(

@@ -71,7 +71,7 @@ async def test_late_opinions_are_reminded_of_and_then_handed_over(world: World) 
         assert await lateness.chase(tx, world.home.id) == 2
         (owed,) = await tx.opinions_due.find(expert_id=world.experts[1].id)
         with pytest.raises(HandedOver):
-            await opining.save_opinion(tx, consult.id, late, world.shared, "迟到的意见")
+            await opining.save_opinion(tx, consult.id, late, {world.partner.id}, "迟到的意见")
         with pytest.raises(StandInUnfit):
             other = await registration.create_staff(
                 tx, staff(world.partner.id, "third", (Role.EXPERT,)), Actor.system(world.partner.id)

@@ -83,7 +83,7 @@ async def test_the_report_is_the_chairs_and_comes_after_the_opinions(world: Worl
         for act in (
             reporting.save_report(tx, consult.id, chair, "三稿", ""),
             reporting.sign_report(tx, world.sealer, consult.id, chair),
-            opining.save_opinion(tx, consult.id, chair, world.shared, "改"),
+            opining.save_opinion(tx, consult.id, chair, {world.partner.id}, "改"),
         ):
             with pytest.raises(AlreadySigned):
                 await act
@@ -114,7 +114,7 @@ async def test_without_a_chair_an_expert_whose_opinion_is_signed_writes_it(world
     await world.opinion(consult, world.experts[1])
     async with world.db.begin() as tx:
         with pytest.raises(AlreadySigned):
-            await opining.save_opinion(tx, consult.id, first, world.shared, "改")
+            await opining.save_opinion(tx, consult.id, first, {world.partner.id}, "改")
     assert await lacking(world, consult) == ("report", "decision")
     await report(world, consult)
     assert await lacking(world, consult) == ("decision",)
@@ -194,8 +194,8 @@ async def test_an_opinion_a_senior_returns_is_kept_and_written_anew(world: World
         await countersigning.countersign(tx, world.sealer, first.id, senior, False, "请补充用药史")
     assert await lacking(world, consult) == ("opinion", "report", "decision")
     async with world.db.begin() as tx:
-        await opining.save_opinion(tx, consult.id, junior, world.shared, "补充用药史后：建议造影")
-        second = await opining.sign_opinion(tx, world.sealer, consult.id, junior, world.shared)
+        await opining.save_opinion(tx, consult.id, junior, {world.partner.id}, "补充用药史后：建议造影")
+        second = await opining.sign_opinion(tx, world.sealer, consult.id, junior, {world.partner.id})
         await countersigning.countersign(tx, world.sealer, second.id, senior, True, "")
         papers = await papers_of(tx, consult.id)
     assert (

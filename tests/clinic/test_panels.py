@@ -185,21 +185,21 @@ async def test_opinions_and_decisions_are_frozen_once_signed(world: World) -> No
     expert, inviting = Actor.staff(world.experts[0]), Actor.staff(world.clinic_doctor)
     with pytest.raises(MissingRow):
         async with world.db.begin() as tx:
-            await opining.sign_opinion(tx, world.sealer, consult.id, expert, world.shared)
+            await opining.sign_opinion(tx, world.sealer, consult.id, expert, {world.partner.id})
     with pytest.raises(MissingRow):
         async with world.db.begin() as tx:
             await deciding.sign_decision(tx, world.sealer, consult.id, inviting)
     async with world.db.begin() as tx:
-        await opining.save_opinion(tx, consult.id, expert, world.shared, "一稿")
-        second = await opining.save_opinion(tx, consult.id, expert, world.shared, "二稿", dissent=True)
-        await opining.sign_opinion(tx, world.sealer, consult.id, expert, world.shared)
+        await opining.save_opinion(tx, consult.id, expert, {world.partner.id}, "一稿")
+        second = await opining.save_opinion(tx, consult.id, expert, {world.partner.id}, "二稿", dissent=True)
+        await opining.sign_opinion(tx, world.sealer, consult.id, expert, {world.partner.id})
     assert (second.text, second.dissent, second.expert_institution_id) == ("二稿", True, world.partner.id)
     await world.opinion(consult, world.experts[1])
     await report(world, consult)
     await world.decide(consult)
     for act in (
-        lambda tx: opining.save_opinion(tx, consult.id, expert, world.shared, "三稿"),
-        lambda tx: opining.sign_opinion(tx, world.sealer, consult.id, expert, world.shared),
+        lambda tx: opining.save_opinion(tx, consult.id, expert, {world.partner.id}, "三稿"),
+        lambda tx: opining.sign_opinion(tx, world.sealer, consult.id, expert, {world.partner.id}),
         lambda tx: deciding.save_decision(tx, consult.id, inviting, Adoption.NOT_ADOPTED, "x", "y"),
         lambda tx: deciding.sign_decision(tx, world.sealer, consult.id, inviting),
     ):
@@ -207,7 +207,7 @@ async def test_opinions_and_decisions_are_frozen_once_signed(world: World) -> No
             async with world.db.begin() as tx:
                 await act(tx)
     for act in (
-        lambda tx: opining.save_opinion(tx, consult.id, inviting, world.shared, "x"),
+        lambda tx: opining.save_opinion(tx, consult.id, inviting, {world.partner.id}, "x"),
         lambda tx: deciding.save_decision(tx, consult.id, expert, Adoption.ADOPT, "x", "y"),
     ):
         with pytest.raises(NotPermitted):
@@ -221,7 +221,7 @@ async def test_nothing_new_is_written_or_signed_on_what_is_not_shared_any_more(w
     await world.opinion(consult, world.experts[0])
     nobody: frozenset[str] = frozenset()
     async with world.db.begin() as tx:
-        await opining.save_opinion(tx, consult.id, second, world.shared, "草稿")
+        await opining.save_opinion(tx, consult.id, second, {world.partner.id}, "草稿")
     acts: tuple[Any, ...] = (
         lambda tx: opining.save_opinion(tx, consult.id, second, nobody, "改"),
         lambda tx: opining.sign_opinion(tx, world.sealer, consult.id, second, nobody),
@@ -255,7 +255,7 @@ async def test_a_draft_decision_may_be_rewritten_and_is_the_authors(world: World
     async with world.db.begin() as tx:
         await deciding.save_decision(tx, consult.id, inviting, Adoption.ADOPT, "一", "一")
         again = await deciding.save_decision(tx, consult.id, inviting, Adoption.NOT_ADOPTED, "二", "二")
-        await opining.save_opinion(tx, consult.id, Actor.staff(world.experts[0]), world.shared, "草稿")
+        await opining.save_opinion(tx, consult.id, Actor.staff(world.experts[0]), {world.partner.id}, "草稿")
         chart = await access.view_chart(tx, inviting, consult.id)
         theirs = await access.view_chart(tx, Actor.staff(world.experts[0]), consult.id)
     assert again.adoption is Adoption.NOT_ADOPTED

@@ -97,7 +97,7 @@ async def test_the_whole_way_to_the_decision(world: World) -> None:
     ]  # fmt: skip
     await world.opinion(booked.consult, world.experts[0])
     async with world.db.begin() as tx:  # a draft is told to nobody
-        await opining.save_opinion(tx, booked.consult.id, Actor.staff(world.experts[1]), world.shared, "草稿")
+        await opining.save_opinion(tx, booked.consult.id, Actor.staff(world.experts[1]), {world.partner.id}, "草稿")
     assert len(told(await record_of(world, booked.consult))["DiagnosticReport"]) == 1
     await world.opinion(booked.consult, world.experts[1], dissent=True)
     await report(world, booked.consult)

@@ -17,10 +17,12 @@ async def test_a_consult_without_a_call(world: World) -> None:
     early = await village.post(f"{path}/written", reason="不需要视频")
     assert (early.status, early.code) == (403, "consent.missing")
     await agreed(world, panel)
+    assert (await panel.patient.get("/api/seat")).body["consult"]["in_writing"] is False  # not asked for yet
     assert (await send(world, panel)).status == 200
     waiting = await village.post(f"{path}/written", reason="不需要视频")
     assert waiting.status == 200, waiting.body
     assert (waiting.body["status"], waiting.body["written"]["begun_at"]) == ("scheduled", None)
+    assert (await panel.patient.get("/api/seat")).body["consult"]["in_writing"] is True
     nobody = await village.post(f"{path}/written/begin")
     assert (nobody.status, nobody.code) == (409, "visit.nobody_takes_part")
     doors = [await world.staff("city", role) for role in EXPERTS]
@@ -52,6 +54,7 @@ async def test_who_is_not_shared_with_any_more_writes_and_signs_nothing_new(worl
     doors = [await world.staff("city", role) for role in EXPERTS]
     for door in doors:
         await accept(door)
+    for door in doors:
         assert (await door.put(f"{panel.path}/opinion", text="考虑湿疹", dissent=False)).status == 200
     assert (await doors[0].post(f"{panel.path}/opinion/sign")).status == 200
     assert (await panel.patient.post("/api/seat/consent/withdraw", purposes=["share_panel"])).status == 200
@@ -78,16 +81,34 @@ async def test_the_doctor_need_not_wait_for_everybody(world: World) -> None:
     assert (await other.get("/api/today")).body["invitations"] == []  # released: not waited for
 
 
-async def test_the_end_of_the_time_to_answer_begins_it(world: World) -> None:
-    """A second institution was asked and says nothing: it is let go, and those who accepted begin."""
-    panel = await asked(world)
-    consult_id = panel.booked.consult.id
+async def another_asked(world: World, consult_id: str) -> None:
+    """A row of a second institution that has not answered."""
     async with world.db.begin() as tx:
         (request,) = await tx.panel_requests.find(consult_id=consult_id)
         (party,) = await tx.invited_parties.find(consult_id=consult_id)
         await tx.panel_requests.save(replace(request, wanted=2))
         await tx.invited_parties.add(replace(party, id=uuid4().hex, rank=2, case_id="another"))
         await tx.append(AuditEvent(EventCode.CASE_REQUESTED, request.institution_id, "system", consult_id))
+
+
+async def test_an_institution_that_still_thinks_is_not_waited_for(world: World) -> None:
+    panel = await asked(world)
+    consult_id = panel.booked.consult.id
+    await another_asked(world, consult_id)
+    await panel.village.post(f"{panel.path}/written", reason="不需要视频")
+    await accept(await world.staff("city", Role.CHAIR))
+    assert (await panel.village.post(f"{panel.path}/written/begin")).body["status"] == "concluding"
+    async with world.db.read() as tx:
+        (request,) = await tx.panel_requests.find(consult_id=consult_id)
+        states = {row.state for row in await tx.invited_parties.find(consult_id=consult_id)}
+    assert (request.state, states) == ("convened", {"accepted", "released"})
+
+
+async def test_the_end_of_the_time_to_answer_begins_it(world: World) -> None:
+    """A second institution was asked and says nothing: it is let go, and those who accepted begin."""
+    panel = await asked(world)
+    consult_id = panel.booked.consult.id
+    await another_asked(world, consult_id)
     await panel.village.post(f"{panel.path}/written", reason="不需要视频")
     for role in EXPERTS:
         await accept(await world.staff("city", role))

@@ -87,9 +87,9 @@ class Stage:
             return (await looking.opened(tx, by, self.consult, file.study.id, file.series.id))[0]
 
 
-async def staged(world: World, sign: bool = True) -> Stage:
+async def staged(world: World, sign: bool = True, expert: int = 0) -> Stage:
     booked = await world.book_panel()
-    seat = await world.answer((await world.ask(booked.consult))[0])
+    seat = await world.answer((await world.ask(booked.consult))[expert])
     assert seat is not None
     if sign:
         await world.sign(booked.patient_seat)
@@ -201,7 +201,7 @@ async def test_a_series_of_another_consult_or_study_is_not_there(world: World) -
     mixed = replace(one, series=other.series)
     with pytest.raises(MissingRow):
         await stage.open(mixed, stage.clinic)
-    elsewhere = await staged(world)
+    elsewhere = await staged(world, expert=1)
     with pytest.raises(MissingRow):
         await elsewhere.open(one, elsewhere.clinic)
 
@@ -235,7 +235,7 @@ async def confirm(stage: Stage, file: Arrived) -> ImageStudy:
 
 
 async def test_confirming_a_study_of_another_consult_is_not_there(world: World) -> None:
-    stage, elsewhere = await staged(world), await staged(world)
+    stage, elsewhere = await staged(world), await staged(world, expert=1)
     file = stage.file(identity=Identity.DIFFERS, differs=("name",))
     await stage.keep(file)
     with pytest.raises(MissingRow):

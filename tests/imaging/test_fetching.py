@@ -85,7 +85,7 @@ async def test_strangers_other_consults_and_the_wrong_hands(world: World, monkey
             await fetching.allow(tx, stage.clinic, stage.consult, replace(found, named=Named(("LI^SI",))))
     async with world.db.begin() as tx:
         row = await fetching.allow(tx, stage.clinic, stage.consult, found)
-    other = await staged(world)
+    other = await staged(world, expert=1)
     async with world.db.read() as tx:
         with pytest.raises(MissingRow):
             await fetching.line(tx, other.clinic, other.consult, row.id)

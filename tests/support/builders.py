@@ -298,17 +298,11 @@ class World:
         async with self.db.read() as tx:
             return list(await tx.companions.find(consult_id=consult.id))
 
-    @property
-    def shared(self) -> frozenset[str]:
-        """Whom the patient shares with, in tests that are not about sharing."""
-        return frozenset({self.partner.id})
-
     async def opinion(self, consult: Consult, expert: Staff, dissent: bool = False) -> None:
+        by, shared = Actor.staff(expert), {self.partner.id}
         async with self.db.begin() as tx:
-            await opining.save_opinion(
-                tx, consult.id, Actor.staff(expert), self.shared, "建议冠脉造影", dissent=dissent
-            )
-            await opining.sign_opinion(tx, self.sealer, consult.id, Actor.staff(expert), self.shared)
+            await opining.save_opinion(tx, consult.id, by, shared, "建议冠脉造影", dissent=dissent)
+            await opining.sign_opinion(tx, self.sealer, consult.id, by, shared)
 
     async def decide(self, consult: Consult) -> None:
         by = Actor.staff(self.clinic_doctor)

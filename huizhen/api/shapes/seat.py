@@ -58,6 +58,7 @@ class ConsultCard(Answer):
     starts_at: Moment
     ends_at: Moment
     opens_at: Moment  # from when the room lets people in (HZ-01)
+    in_writing: bool = False  # there is no room: the experts answer in writing (HZ-45)
     reason: str | None = None
 
 

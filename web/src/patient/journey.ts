@@ -5,7 +5,7 @@ import type { Aide, DeviceCheck, Presentation, SeatOverview, Signing } from "@/s
 import { setZone } from "@/shared/time";
 
 export type Screen =
-  | "loading" | "open" | "factor" | "problem" | "identity" | "devices" | "consent" | "decide" | "sign" | "refused" | "ready" | "helper" | "live" | "after";
+  | "loading" | "open" | "factor" | "problem" | "identity" | "devices" | "consent" | "decide" | "sign" | "refused" | "ready" | "helper" | "live" | "written" | "after";
 
 export const STEPS: readonly Screen[] = ["identity", "devices", "consent", "decide", "sign"];
 const OVER = new Set(["concluding", "closed", "cancelled", "no_show", "terminated_unsuitable"]);
@@ -18,18 +18,24 @@ export function secretOf(hash: string): string | null {
 
 /**
  * The first thing still to do, from what the server says is done. `early`: days before one reads and signs, without a
- * camera; the devices are looked at when the time has come.
+ * camera; the devices are looked at when the time has come. `written`: opened to sign for a panel in writing, before it
+ * is asked for; such a panel has no room, so that no camera is looked at and nobody is waited for.
  */
-export function nextScreen(overview: SeatOverview, early = false): Screen {
+export function nextScreen(overview: SeatOverview, early = false, written = false): Screen {
   if (OVER.has(overview.consult.status)) return "after";
   if (!overview.identity_confirmed) return "identity";
+  const roomless = written || overview.consult.in_writing === true;
+  if (roomless && overview.consent.complete) return "written";
   if (early && overview.consent.complete) return "ready";
-  if (!overview.device_checked && !early) return "devices";
+  if (!overview.device_checked && !early && !roomless) return "devices";
   if (overview.consent.complete) return "live";
   const { treat, share_panel } = overview.consent.standing;
   const no = (standing: string | undefined): boolean => standing === "refused" || standing === "withdrawn";
   return no(treat) || no(share_panel) || overview.consent.offline_visit ? "refused" : "consent";
 }
+
+/** The doctor opened this page to have it signed for a panel in writing (WrittenPanel.vue). */
+export const signsInWriting = (search: string = location.search): boolean => new URLSearchParams(search).has("written");
 
 const PHONE = "hz.phone";
 
@@ -90,7 +96,7 @@ class Journey {
       try {
         const body = { secret: this.secret, ...(factor ? { second_factor: factor } : {}) };
         const answer = await api.post<{ csrf: string; seat: SeatOverview }>("/api/links/redeem", body);
-        history.replaceState(null, "", location.pathname); // the secret leaves the address bar and the history
+        history.replaceState(null, "", location.pathname + location.search); // the secret leaves the address bar and the history
         this.take(answer.seat);
         // "I am the patient" was the button, and the number held: that is the answer to "is this you?"
         const said = factor !== undefined && this.factorAsk === "id_last4" && !answer.seat.identity_confirmed;
@@ -187,8 +193,12 @@ class Journey {
     return this.overview?.consult.status === "scheduled" && !Number.isNaN(opens) && opens > Date.now() + this.skew;
   }
 
+  private roomless(): boolean {
+    return signsInWriting() || this.overview?.consult.in_writing === true;
+  }
+
   private upcoming(): Screen {
-    return this.overview ? nextScreen(this.overview, this.early()) : "problem";
+    return this.overview ? nextScreen(this.overview, this.early(), signsInWriting()) : "problem";
   }
 
   go(screen: Screen): void {
@@ -242,9 +252,10 @@ class Journey {
 
   /** Going back and forth: the next screen is never before the one just done. */
   private afterStep(overview: SeatOverview): Screen {
-    const next = nextScreen(overview, this.early());
+    const next = nextScreen(overview, this.early(), signsInWriting());
+    if (next === "written") return next;
     const following = STEPS[STEPS.indexOf(this.screen) + 1];
-    if (this.screen === "identity" && STEPS.indexOf(next) > 1 && !this.early()) return "devices";
+    if (this.screen === "identity" && STEPS.indexOf(next) > 1 && !this.early() && !this.roomless()) return "devices";
     if (next === "live" && this.screen === "devices") return "live";
     return next === this.screen && following ? following : next;
   }

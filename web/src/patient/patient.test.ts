@@ -3,7 +3,7 @@ import type { CallState } from "@/rtc/call";
 import { fromSnapshot } from "@/rtc/room-state";
 import type { Presentation, SeatOverview, SeatView, Snapshot } from "@/shared/protocol";
 import { answered, decided, draft, forget, lay, undecided } from "./draft";
-import { journey, nextScreen, secretOf } from "./journey";
+import { journey, nextScreen, secretOf, signsInWriting } from "./journey";
 import { loudness } from "./level";
 import { judge, measureNetwork } from "./network-check";
 import { ReadingTracker } from "./reading";
@@ -26,6 +26,17 @@ describe("the way", () => {
     expect(nextScreen(overview({ consent: { complete: false, standing: { treat: "undecided" } } }))).toBe("consent");
     expect(nextScreen(overview({ consent: { complete: false, standing: { treat: "refused" } } }))).toBe("refused");
     expect(nextScreen(overview())).toBe("live");
+  });
+  it("ends with the signing where the experts answer in writing, without a camera", () => {
+    const unsigned = { device_checked: false, consent: { complete: false, standing: { treat: "undecided" as const } } };
+    expect(nextScreen(overview(unsigned), false, true)).toBe("consent");
+    expect(nextScreen(overview({ device_checked: false }), false, true)).toBe("written");
+    const roomless = { consult: { ...overview().consult, in_writing: true } };
+    expect(nextScreen(overview({ ...roomless, ...unsigned }))).toBe("consent");
+    expect(nextScreen(overview(roomless))).toBe("written");
+    expect(nextScreen(overview(roomless), true)).toBe("written");
+    expect(nextScreen(overview({ consult: { ...roomless.consult, status: "closed" } }))).toBe("after");
+    expect([signsInWriting("?written"), signsInWriting("?x=1"), signsInWriting("")]).toEqual([true, false, false]);
   });
   it("is early until the server says the room opens", () => {
     const at = (opens_at: string): boolean => { journey.overview = overview({ consult: { ...overview().consult, opens_at } }); return journey.early(); };

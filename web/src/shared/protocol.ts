@@ -40,7 +40,7 @@ export interface DoctorCard {
 export interface SeatOverview {
   seat: { id: string; role: Role; display_name: string; state: SeatState; relation?: string | null };
   patient: { masked_name: string };
-  consult: { id: string; kind: ConsultKind; status: ConsultStatus; starts_at: string; ends_at: string; opens_at: string; reason?: string };
+  consult: { id: string; kind: ConsultKind; status: ConsultStatus; starts_at: string; ends_at: string; opens_at: string; in_writing?: boolean; reason?: string };
   doctor: DoctorCard;
   institution: InstitutionCard;
   fee_cents: number;
