@@ -125,8 +125,8 @@ async def paper(call: Call[NoBody]) -> web.Response:
     consult_id, locale = call.path("consult"), call.query.locale
     async with call.services.db.begin() as tx:
         consult = await tx.consults.get(consult_id)
-        require_panel(consult)
         await consent_copies.may_view(tx, call.actor, consult)
+        require_panel(consult)
         if Role.REGULATOR in call.me.roles:
             await regulation.use(tx, CaseScope.CHART, consult, call.actor)
         await tx.append(event(EventCode.CHART_VIEWED, consult, call.actor, consult.id, {"part": "paper"}))

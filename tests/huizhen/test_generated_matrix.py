@@ -219,10 +219,11 @@ def _refusal(role: Role, route: Route[Any]) -> str:
 
 
 def _narrower(route: Route[Any]) -> bool:
-    """Acts on a paper belong to whoever wrote it, acts on a case to the doctor who asked for it."""
+    """Acts on a paper belong to whoever wrote it, acts on a case to the doctor who asked for it, ending a task to the
+    consult's own people, and each move of a referral to one side of the way (tests/clinic/test_panel_after.py)."""
+    narrow = (Action.SIGN_NOTE, Action.SIGN_OPINION, Action.WRITE_OPINION, Action.SIGN_DECISION, Action.EXPORT)
     return any(
-        action in route.policy.actions
-        for action in (Action.SIGN_NOTE, Action.SIGN_OPINION, Action.WRITE_OPINION, Action.SIGN_DECISION, Action.EXPORT)
+        action in route.policy.actions for action in (*narrow, Action.END_TASK, Action.REFER, Action.ANSWER_REFERRAL)
     ) or route.path.startswith("/api/archive/")
 
 
