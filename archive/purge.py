@@ -322,54 +322,54 @@ def _certified(item: Due, method: str) -> dict[str, Any]:
     }
 
 
+# Rows that go with a class. Those of recordings and copies stay: digests without content are evidence.
+_ROWS: Mapping[str, tuple[str, ...]] = {
+    PROCESS_AV: (),
+    PANEL_COPY: (),
+    PROCESS_TEXT: ("chat_messages", "whereabouts", "waiting_messages"),
+    CONSENT: (
+        "consent_records",
+        "consent_attestations",  # a certificate names the signer
+        "companions",
+        "language_notes",
+        "consent_requests",  # why it was asked is free text
+    ),
+    EMR: (
+        "visit_notes",
+        "follow_up_evidence",
+        "attestations",
+        "evidence_files",
+        "image_findings",
+        "series_openings",
+        "pacs_studies",
+        "image_instances",
+        "image_series",
+        "image_studies",
+        "cases",
+        "panel_proposals",
+        "invited_parties",  # why an institution refused is free text
+        "panel_requests",
+        "written_consults",  # why it was asked is free text
+        "opinions",
+        "decision_notes",
+        "joint_reports",
+        "report_marks",
+        "countersignatures",
+        "paper_attestations",  # a certificate names the signer
+        "opinions_due",
+        "referrals",
+        "follow_up_tasks",
+        "triage_notes",
+        "termination_advices",
+    ),
+}
+
+
 async def _erase(tx: ArchiveTransaction, record: RetainedRecord) -> Mapping[str, int]:
-    """Remove the rows of a text class. A recording's rows stay: digests without content are evidence."""
-    tables: dict[str, tuple[tuple[str, Repository[Any]], ...]] = {
-        PROCESS_AV: (),
-        PANEL_COPY: (),  # its row stays, as a recording's does
-        PROCESS_TEXT: (
-            ("chat_messages", tx.chat_messages),
-            ("whereabouts", tx.whereabouts),
-            ("waiting_messages", tx.waiting_messages),
-        ),
-        CONSENT: (
-            ("consent_records", tx.consent_records),
-            ("consent_attestations", tx.consent_attestations),  # a certificate names the signer
-            ("companions", tx.companions),
-            ("language_notes", tx.language_notes),
-            ("consent_requests", tx.consent_requests),  # why it was asked is free text
-        ),
-        EMR: (
-            ("visit_notes", tx.visit_notes),
-            ("follow_up_evidence", tx.follow_up_evidence),
-            ("attestations", tx.attestations),
-            ("evidence_files", tx.evidence_files),
-            ("image_findings", tx.image_findings),
-            ("series_openings", tx.series_openings),
-            ("pacs_studies", tx.pacs_studies),
-            ("image_instances", tx.image_instances),
-            ("image_series", tx.image_series),
-            ("image_studies", tx.image_studies),
-            ("cases", tx.cases),
-            ("panel_proposals", tx.panel_proposals),
-            ("invited_parties", tx.invited_parties),  # why an institution refused is free text
-            ("panel_requests", tx.panel_requests),
-            ("written_consults", tx.written_consults),  # why it was asked is free text
-            ("opinions", tx.opinions),
-            ("decision_notes", tx.decision_notes),
-            ("joint_reports", tx.joint_reports),
-            ("report_marks", tx.report_marks),
-            ("countersignatures", tx.countersignatures),
-            ("paper_attestations", tx.paper_attestations),  # a certificate names the signer
-            ("opinions_due", tx.opinions_due),
-            ("referrals", tx.referrals),
-            ("follow_up_tasks", tx.follow_up_tasks),
-            ("triage_notes", tx.triage_notes),
-            ("termination_advices", tx.termination_advices),
-        ),
-    }
+    """Remove the rows of a text class; how many of each table."""
     removed: dict[str, int] = {}
-    for name, repository in tables[record.record_class]:
+    for name in _ROWS[record.record_class]:
+        repository: Repository[Any] = getattr(tx, name)
         for row in await repository.find(consult_id=record.consult_id):
             await repository.remove(row.id)
             removed[name] = removed.get(name, 0) + 1

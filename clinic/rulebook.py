@@ -70,6 +70,7 @@ BESIDE: Mapping[str, tuple[str, ...]] = {
     "HZ-21": ("routine_minutes", "urgent_minutes"),
     "HZ-22": ("before_minutes",),
     "HZ-23": ("most_institutions", "most_experts"),
+    "HZ-24": ("board_days",),
     "HZ-35": ("longest_years", "ending_soon_days"),
     "HZ-36": ("most_shown",),
     "HZ-30": ("least_experts", "chair", "inviting_doctor"),

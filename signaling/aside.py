@@ -10,7 +10,7 @@ from typing import Any
 from clinic.consult import Seat
 from clinic.panels import aside as side_rooms
 from clinic.panels.errors import NoSideRoom, NotAPanel, NotForYou
-from signaling import listening, panel_messages, panel_state, showing
+from signaling import listening, panel_messages, panel_state, restricting, showing
 from signaling.errors import NotAdmitted
 from signaling.live import Live
 from signaling.outcomes import Ack
@@ -98,18 +98,7 @@ async def _step_in(live: Live, room: LiveRoom, seat_id: str, op: str, act: Calla
     async def settled() -> None:
         await settle(live, room, key)
 
-    try:
-        committed = await live.commit_restriction("side", commit, settled)
-    except BaseException:
-        await settled()
-        raise
-    if committed:
-        await settled()
-        return OK
-    async with room.lock:
-        live.sync(room)
-        await live.people_changed(room)
-    return {"ok": True, "pending": True}
+    return await restricting.committed_after(live, room, "side", commit, settled)
 
 
 async def _come_back(live: Live, room: LiveRoom, seat_id: str, op: str, act: Callable[[Any], Awaitable[object]]) -> Ack:

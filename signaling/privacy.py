@@ -8,7 +8,7 @@ from clinic.consult import Seat
 from consent import interludes, room_acts
 from consent.errors import AskerDecides, NoExam
 from consent.gate import ExamViews
-from signaling import listening, showing
+from signaling import listening, restricting, showing
 from signaling.errors import NotAdmitted
 from signaling.live import Live
 from signaling.outcomes import Ack
@@ -43,18 +43,7 @@ async def pause(live: Live, line: Line, op: str) -> Ack:
         room.asked_pauses.pop(act, None)
         await _settle(live, room, act)
 
-    try:
-        committed = await live.commit_restriction("privacy", commit, settled)
-    except BaseException:
-        await settled()
-        raise
-    if committed:
-        await settled()
-        return OK
-    async with room.lock:
-        live.sync(room)
-        await live.people_changed(room)
-    return {"ok": True, "pending": True}
+    return await restricting.committed_after(live, room, "privacy", commit, settled)
 
 
 async def resume(live: Live, line: Line, op: str) -> Ack:

@@ -7,13 +7,13 @@ from enum import StrEnum
 
 from audit.errors import MissingRow
 from audit.events import EventCode
+from audit.transaction import After
 from clinic.access import authorise
 from clinic.actor import Actor
 from clinic.consult import Consult
 from clinic.errors import NotPermitted
 from clinic.overlays import rules_for
 from clinic.panels import seating
-from clinic.panels.finding import parties_of
 from clinic.panels.records import Invitation, InvitationState
 from clinic.panels.requests import (
     WAITING,
@@ -54,15 +54,31 @@ class Line:
 
 
 async def board(tx: ClinicTransaction, side: Side, by: Actor) -> list[Line]:
-    """The own house's requests of one side: urgent ones first, then the longest waiting. Raises NotPermitted."""
+    """The own house's requests of one side that wait, or were drafted lately (HZ-24): urgent ones first, then the
+    longest waiting. Raises NotPermitted."""
     require(by, Action.SEE_REQUESTS, Place(by.institution_id))
     home = by.institution_id
+    since = tx.now - rules_for(await tx.institutions.get(home), tx.now).days("HZ-24", "board_days")
     if side is Side.OUT:
-        found = [await line_of(tx, row, None) for row in await tx.panel_requests.find(institution_id=home)]
+        asked = [tx.panel_requests.query(institution_id=home, drafted_at=After(since))]
+        asked += [tx.panel_requests.query(institution_id=home, state=state) for state in _UNDECIDED]
+        await tx.fetch(*asked)
+        lines = await lines_of(tx, {row.id: row for query in asked for row in query.rows}.values(), None)
     else:
-        asked = [row for row in await tx.invited_parties.find(invited_institution_id=home) if row.case_id is not None]
-        found = [await line_of(tx, await tx.panel_requests.get(row.request_id), home) for row in asked]
-    return sorted(found, key=_order)
+        parties = await tx.invited_parties.find(invited_institution_id=home)
+        requests = await requests_of(tx, [row for row in parties if row.case_id is not None])
+        lines = await lines_of(tx, [row for row in requests if row.drafted_at > since or row.state in _UNDECIDED], home)
+    return sorted(lines, key=_order)
+
+
+_UNDECIDED = (RequestState.DRAFT, *sorted(WAITING))
+
+
+async def requests_of(tx: ClinicTransaction, parties: Iterable[InvitedParty]) -> list[PanelRequest]:
+    """The requests that named them, each once, in one journey."""
+    queries = [tx.panel_requests.query(id=each) for each in dict.fromkeys(row.request_id for row in parties)]
+    await tx.fetch(*queries)
+    return [query.one() for query in queries]
 
 
 def _order(line: Line) -> tuple[bool, bool, datetime, str]:
@@ -73,16 +89,33 @@ def _order(line: Line) -> tuple[bool, bool, datetime, str]:
 
 async def line_of(tx: ClinicTransaction, request: PanelRequest, home: str | None) -> Line:
     """`home` None: the inviting house sees everybody; otherwise what concerns this house."""
-    parties = [row for row in await parties_of(tx, request) if home in (None, row.invited_institution_id)]
-    cases = {row.case_id for row in parties if row.case_id is not None}
-    ids = {row.id for row in parties}
-    return Line(
-        request,
-        await tx.consults.get(request.consult_id),
-        tuple(parties),
-        tuple(row for row in await tx.invitations.find(consult_id=request.consult_id) if row.case_id in cases),
-        tuple(row for row in await tx.panel_proposals.find(request_id=request.id) if row.party_id in ids),
-    )
+    return (await lines_of(tx, (request,), home))[0]
+
+
+async def lines_of(tx: ClinicTransaction, requests: Iterable[PanelRequest], home: str | None) -> list[Line]:
+    """As `line_of`, of all of them in one journey."""
+    asked = [
+        (
+            request,
+            tx.consults.query(id=request.consult_id),
+            tx.invited_parties.query(request_id=request.id),
+            tx.invitations.query(consult_id=request.consult_id),
+            tx.panel_proposals.query(request_id=request.id),
+        )
+        for request in requests
+    ]
+    await tx.fetch(*(query for row in asked for query in row[1:]))
+    found = []
+    for request, consult, named, invitations, proposals in asked:
+        parties = sorted(
+            (row for row in named.rows if home in (None, row.invited_institution_id)), key=lambda row: row.rank
+        )
+        cases = {row.case_id for row in parties if row.case_id is not None}
+        ids = {row.id for row in parties}
+        invited = tuple(row for row in invitations.rows if row.case_id in cases)
+        offered = tuple(row for row in proposals.rows if row.party_id in ids)
+        found.append(Line(request, consult.one(), tuple(parties), invited, offered))
+    return found
 
 
 async def one(tx: ClinicTransaction, request_id: str, by: Actor) -> Line:

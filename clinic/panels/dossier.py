@@ -25,7 +25,6 @@ async def dossier(tx: ClinicTransaction, consult: Consult) -> dict[str, Any]:
     papers = await papers_of(tx, consult.id)
     if missing := await missing_of(tx, consult, papers):
         raise PapersMissing(missing)
-    case = next(iter(await tx.cases.find(consult_id=consult.id)), None)
     report, decision = papers.report, papers.decision
     marks = await tx.report_marks.find(consult_id=consult.id)
     opinions = sorted(papers.counted, key=lambda row: row.expert_id != papers.chair)
@@ -36,17 +35,7 @@ async def dossier(tx: ClinicTransaction, consult: Consult) -> dict[str, Any]:
         "v": 1,
         "consult": await _consult(tx, consult),
         "patient": await _patient(tx, consult),
-        "request": None if case is None else {
-            "id": case.id,
-            "by": await _person(tx, case.requested_by),
-            "at": case.requested_at,
-            "invited": await _house(tx, case.invited_institution_id),
-            "reason": case.reason,
-            "aim": case.aim,
-            "summary": case.summary,
-            "specialty": case.wanted_specialty,
-            "liability": case.liability_mode,
-        },
+        "request": await _request(tx, consult),
         "opinions": [
             {"document": opinion_document(row), "chair": row.expert_id == papers.chair, "seal": row.signature}
             for row in opinions
@@ -64,6 +53,22 @@ async def dossier(tx: ClinicTransaction, consult: Consult) -> dict[str, Any]:
             "seal": decision.signature,
         },  # a remote diagnosis is the experts' word alone
         **await _afterwards(tx, consult),
+    }  # fmt: skip
+
+
+async def _request(tx: ClinicTransaction, consult: Consult) -> dict[str, Any] | None:
+    """As the first institution was asked."""
+    case = next(iter(await tx.cases.find(consult_id=consult.id)), None)
+    return None if case is None else {
+        "id": case.id,
+        "by": await _person(tx, case.requested_by),
+        "at": case.requested_at,
+        "invited": await _house(tx, case.invited_institution_id),
+        "reason": case.reason,
+        "aim": case.aim,
+        "summary": case.summary,
+        "specialty": case.wanted_specialty,
+        "liability": case.liability_mode,
     }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from audit.transaction import After
 from clinic.actor import Actor
 from clinic.consult import PANELS, Consult
 from clinic.errors import InvalidInput
-from clinic.panels.board import Line, Side, line_of
+from clinic.panels.board import Line, Side, lines_of, requests_of
 from clinic.panels.records import InvitationState
 from clinic.panels.requests import InvitedParty, PanelRequest, PartyState
 from clinic.panels.seating import LIVE
@@ -41,14 +41,8 @@ async def statistics(tx: ClinicTransaction, side: Side, by: Actor) -> Figures:
         states, asked = from_rows(requests, await tx.invited_parties.find(institution_id=home.id))
         return figures(states, asked, home.time_zone)
     parties = [row for row in await tx.invited_parties.find(invited_institution_id=home.id) if row.case_id is not None]
-    _, asked = from_rows(await _requests(tx, parties), parties)
+    _, asked = from_rows(await requests_of(tx, parties), parties)
     return figures({}, asked, home.time_zone)
-
-
-async def _requests(tx: ClinicTransaction, parties: Sequence[InvitedParty]) -> list[PanelRequest]:
-    queries = [tx.panel_requests.query(id=each) for each in dict.fromkeys(row.request_id for row in parties)]
-    await tx.fetch(*queries)
-    return [query.one() for query in queries]
 
 
 async def week(tx: ClinicTransaction, starts_at: datetime, ends_at: datetime, by: Actor) -> list[Line]:
@@ -65,8 +59,8 @@ async def week(tx: ClinicTransaction, starts_at: datetime, ends_at: datetime, by
     await tx.fetch(*asked)
     ours = [request for query in asked for request in query.rows if not request.over]
     theirs = await _asked_of_us(tx, home, starts_at, ends_at)
-    found = [await line_of(tx, request, None) for request in ours]
-    found += [await line_of(tx, request, home) for request in theirs if not request.over]
+    found = await lines_of(tx, ours, None)
+    found += await lines_of(tx, [request for request in theirs if not request.over], home)
     return sorted(found, key=lambda line: (line.consult.starts_at, line.request.id))
 
 
@@ -79,7 +73,7 @@ async def _asked_of_us(
         parties += await tx.invited_parties.find(invited_institution_id=home, state=state)
     consults = [tx.consults.query(id=row.consult_id, ends_at=After(starts_at)) for row in parties]
     await tx.fetch(*consults)
-    return await _requests(
+    return await requests_of(
         tx,
         [
             row

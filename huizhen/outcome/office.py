@@ -10,7 +10,7 @@ from typing import Any
 from archive import intake
 from audit.proof import Prover
 from audit.transaction import Database
-from clinic.consult import Consult
+from clinic.consult import PANELS, Consult, ConsultStatus
 from clinic.documents import canonical, digest
 from clinic.panels import copying
 from clinic.panels.dossier import dossier
@@ -28,11 +28,11 @@ from huizhen.evidence.press import Press
 from huizhen.outcome import contents, opinion_paper
 from huizhen.outcome.package import packed
 from huizhen.outcome.vault import Place, Vault
-from huizhen.problems import CODED
 from huizhen.store.tables import StoreTransaction
 
 log = logs.get("outcome")
 
+_WRITTEN_IN = (ConsultStatus.IN_PROGRESS, ConsultStatus.CONCLUDING)  # when opinions are signed
 _REASONS = {"zh": "机构对会诊意见书的电子签章", "en": "The institution's seal on this consultation opinion"}
 
 
@@ -69,7 +69,7 @@ class OutcomeOffice:
         for copy in waiting:
             try:
                 await self.make(copy)
-            except (*CODED, OSError) as error:
+            except Exception as error:
                 log.warning(
                     "a copy could not be made yet", copy=copy.id, error=getattr(error, "code", type(error).__name__)
                 )
@@ -127,15 +127,16 @@ class OutcomeOffice:
         return await self._print(consult, document, locale)
 
     async def attest_open(self) -> int:
-        """Ask the authorities for what they have not said of papers of consults not closed yet, or closed just now."""
+        """Ask the authorities for what they have not said of papers of consults not closed yet; a closing consult is
+        asked about once more before its paper is filed.
+        """
         authorities = self._tools.authorities
         if not authorities:
             return 0
         async with self._tools.db.read() as tx:
-            consults = {row.consult_id for row in await tx.opinions.find()} - {
-                row.consult_id for row in await tx.opinion_papers.find()
-            }
-            papers = [paper for each in sorted(consults) for paper in await panel_papers.sealed_papers(tx, each)]
+            open_now = [row for status in _WRITTEN_IN for row in await tx.consults.find(status=status)]
+            consults = sorted(row.id for row in open_now if row.kind in PANELS)
+            papers = [paper for each in consults for paper in await panel_papers.sealed_papers(tx, each)]
             known = {paper.id: await panel_papers.held(tx, paper.id) for paper in papers}
         new = 0
         for paper in papers:

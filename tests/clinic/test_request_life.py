@@ -211,6 +211,21 @@ async def test_each_side_sees_its_own_board(at: Region) -> None:
     assert booked.consult.id == line.consult.id
 
 
+async def test_what_is_decided_leaves_the_board_in_time_and_what_waits_does_not(at: Region) -> None:
+    """HZ-24."""
+    _, request = await at.asked(0)
+    await triage(at, triaging.refuse, request.id, "没有专家")
+    waiting, _ = await at.asked(0, doctor=1)
+    at.world.clock.advance(days=89)
+    assert (
+        len(await lines(at, Side.OUT, at.coordinator)) == len(await lines(at, Side.IN, at.houses[0].coordinator)) == 2
+    )
+    at.world.clock.advance(days=2)
+    for side, by in ((Side.OUT, at.coordinator), (Side.IN, at.houses[0].coordinator)):
+        (line,) = await lines(at, side, by)
+        assert line.consult.id == waiting.consult.id
+
+
 async def test_the_words_are_read_by_those_they_are_for_while_the_patient_shares(at: Region) -> None:
     booked, request = await at.asked(0, 1)
     shared = [house.id for house in at.houses]

@@ -93,6 +93,15 @@ class House:
             await reporting.mark_report(tx, world.sealer, consult.id, second, False, "仍建议先行胃镜")
             await referring.refer(tx, consult.id, world.partner.id, "行冠脉造影", by)
             await following.set_task(tx, consult.id, "两周后复查肾功能", tx.now.date(), by)
+        return await self._decided(consult)
+
+    async def finished(self, consult: Consult) -> Consult:
+        """The report and the decision after its opinions; closed."""
+        await report(self.world, consult)
+        return await self._decided(consult)
+
+    async def _decided(self, consult: Consult) -> Consult:
+        world, by = self.world, Actor.staff(self.world.clinic_doctor)
         await world.decide(consult)
         async with world.db.begin() as tx:
             await visit.conclude(tx, consult.id, by)

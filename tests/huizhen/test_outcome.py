@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import subprocess
 import zipfile
 from collections.abc import Callable
@@ -20,13 +21,17 @@ from clinic.actor import Actor
 from clinic.documents import canonical, digest
 from clinic.panels import copying, lateness
 from clinic.panels.outcome import CopyState
+from clinic.people import Role
+from huizhen.evidence.office import Authorities
 from huizhen.evidence.press import Press
 from huizhen.outcome.office import OutcomeOffice, place_of
 from huizhen.store.database import SqlDatabase
 from huizhen.store.seals import verifier_keys
 from recording.errors import KeyDestroyed, SegmentDamaged
 from tests.huizhen.outcome_house import House
+from tests.support.authorities import LocalCA
 from tests.support.clock import FakeClock
+from tests.support.panels import meeting
 
 
 def run(program: str, *arguments: str | Path) -> str:
@@ -146,10 +151,11 @@ async def test_the_record_may_go_and_both_copies_stay(house: House) -> None:
     assert [str(finding) for finding in whole.findings] == []
 
 
-@pytest.mark.parametrize("at", ["put", "commit"])
+@pytest.mark.parametrize(("at", "error"), [("put", OSError), ("commit", ValueError)])
 async def test_a_crash_between_closing_and_sealing_only_delays_the_copies(
-    house: House, at: str, monkeypatch: pytest.MonkeyPatch
+    house: House, at: str, error: type[Exception], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Whatever goes wrong with one copy, foreseen or not, keeps no other waiting."""
     consult = await house.closed()
     calls = 0
 
@@ -157,7 +163,7 @@ async def test_a_crash_between_closing_and_sealing_only_delays_the_copies(
         nonlocal calls
         calls += 1
         if calls == 2:  # the paper is filed; the first copy's turn
-            raise OSError("power")
+            raise error("power")
         return await whole(*given, **named)
 
     target, name = (house.office._tools.vault, "put") if at == "put" else (copying, "sealed")
@@ -165,7 +171,7 @@ async def test_a_crash_between_closing_and_sealing_only_delays_the_copies(
     if at == "commit":
         calls = 1
     monkeypatch.setattr(target, name, broken)
-    with pytest.raises(OSError, match="power"):
+    with pytest.raises(error, match="power"):
         await house.office.make_due()
     monkeypatch.undo()
     states = {copy.state for copy in (await house.copies(consult)).values()}
@@ -176,6 +182,33 @@ async def test_a_crash_between_closing_and_sealing_only_delays_the_copies(
     async with house.database.read() as tx:
         assert len(await tx.opinion_papers.find(consult_id=consult.id)) == 1
         assert len(await tx.retained_records.find(record_class=PANEL_COPY)) == 2
+
+
+async def test_authorities_are_asked_about_papers_as_they_are_signed(house: House) -> None:
+    """Once each while the consult is open, and once more before its paper is filed; the copies hold their words."""
+    world = house.world
+    ca = LocalCA(now=world.clock())
+    office = OutcomeOffice(replace(house.office._tools, authorities=Authorities(certificates=ca)))
+    consult = await meeting(world)
+    async with world.db.read() as tx:
+        (patient,) = await tx.seats.find(consult_id=consult.id, role=Role.PATIENT)
+    await world.sign(patient)
+    for expert in world.experts:
+        await world.opinion(consult, expert)
+    assert [await office.attest_open(), await office.attest_open()] == [2, 0]
+    await house.finished(consult)
+    assert await office.attest_open() == 0, "closed: the filing asks for the rest"
+    assert await office.make_due() == 2
+    assert len(ca.asked) == 4, "two opinions, the report, the decision"
+    async with world.db.read() as tx:
+        kept = await tx.paper_attestations.find(consult_id=consult.id)
+    assert len(kept) == 4
+    for copy in (await house.copies(consult)).values():
+        package = await office.read(copy)
+        assert house.proved(package).ok
+        with zipfile.ZipFile(io.BytesIO(package)) as archive:
+            (name,) = [each for each in archive.namelist() if each.endswith("data/attestations.json")]
+            assert {row.token for row in kept} <= set(re.findall(r'"token":"([^"]+)"', archive.read(name).decode()))
 
 
 def _pdf_byte(data: bytes) -> bytes:

@@ -48,6 +48,18 @@ export const routes: RouteRecordRaw[] = [
     meta: { title: "consult", roles: CLINICIANS },
   },
   {
+    path: "/console/consults/:id/request", name: "request", component: () => import("./pages/RequestPage.vue"), props: true,
+    meta: { title: "request", roles: ["inviting"] },
+  },
+  {
+    path: "/console/requests", name: "requests", component: () => import("./pages/RequestsPage.vue"),
+    meta: { title: "requests", icon: "bell", roles: ["coordinator"], rail: true },
+  },
+  {
+    path: "/console/calendar", name: "calendar", component: () => import("./pages/CalendarPage.vue"),
+    meta: { title: "calendar", icon: "calendar", roles: ["coordinator", "inviting", "expert", "chair"], rail: true },
+  },
+  {
     path: "/console/archive", name: "archive", component: () => import("./pages/ArchivePage.vue"),
     meta: { title: "archive", icon: "archive", roles: RECORDS, rail: true },
   },
@@ -108,20 +120,8 @@ export const routes: RouteRecordRaw[] = [
     meta: { title: "policies", icon: "record", roles: ["admin"], rail: true },
   },
   {
-    path: "/console/requests", name: "requests", component: () => import("./pages/RequestsPage.vue"),
-    meta: { title: "requests", icon: "bell", roles: ["coordinator"], rail: true },
-  },
-  {
-    path: "/console/calendar", name: "calendar", component: () => import("./pages/CalendarPage.vue"),
-    meta: { title: "calendar", icon: "calendar", roles: ["coordinator", "inviting", "expert", "chair"], rail: true },
-  },
-  {
     path: "/console/statistics", name: "statistics", component: () => import("./pages/StatisticsPage.vue"),
     meta: { title: "statistics", icon: "network", roles: ["coordinator", "admin"], rail: true },
-  },
-  {
-    path: "/console/consults/:id/request", name: "request", component: () => import("./pages/RequestPage.vue"), props: true,
-    meta: { title: "request", roles: ["inviting"] },
   },
   {
     path: "/console/directory", name: "directory", component: () => import("./pages/DirectoryPage.vue"),
