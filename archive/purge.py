@@ -357,6 +357,7 @@ _ROWS: Mapping[str, tuple[str, ...]] = {
         "countersignatures",
         "paper_attestations",  # a certificate names the signer
         "opinions_due",
+        "house_releases",
         "referrals",
         "follow_up_tasks",
         "triage_notes",

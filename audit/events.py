@@ -155,6 +155,8 @@ class EventCode(StrEnum):
     OPINION_REMINDED = "opinion.reminded"
     STAND_IN_NAMED = "opinion.stand_in_named"
     OPINION_HANDED_OVER = "opinion.handed_over_to"
+    EXPERTS_RELEASED = "opinion.released"
+    EXPERTS_RESTORED = "opinion.restored"
     OPINION_ATTESTED = "opinion.attested"
     PAPER_FILED = "opinion.paper_filed"
     COPY_ORDERED = "copy.ordered"

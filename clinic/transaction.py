@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # these rows live beside the acts that write them
     from clinic.panels.outcome import (
         Countersignature,
         FollowUpTask,
+        HouseRelease,
         JointReport,
         OpinionDue,
         OpinionPaper,
@@ -86,6 +87,7 @@ class ClinicTransaction(Transaction, Protocol):
     report_marks: "Repository[ReportMark]"
     countersignatures: "Repository[Countersignature]"
     opinions_due: "Repository[OpinionDue]"
+    house_releases: "Repository[HouseRelease]"
     referrals: "Repository[Referral]"
     follow_up_tasks: "Repository[FollowUpTask]"
     opinion_papers: "Repository[OpinionPaper]"

@@ -10,10 +10,11 @@ from typing import Any
 from audit.errors import MissingRow
 from audit.events import EventCode
 from clinic import checks
+from clinic.actor import Actor
 from clinic.calendar import age_on, local_date
 from clinic.consult import Consult, Seat, SeatState
 from clinic.people import Role
-from consent import policy
+from consent import policy, sharing
 from consent import signing as claims
 from consent.asking import asked_of
 from consent.choices import settings_of
@@ -127,6 +128,7 @@ async def sign(tx: ConsentTransaction, sealer: Sealer, seat_id: str, signing: Si
     await tx.consent_records.add(record)
     code = EventCode.CONSENT_SIGNED if permitted else EventCode.CONSENT_REFUSED
     await tx.append(event(code, desk.seat, seat_id, record.id, _told(desk, signing, record)))
+    await sharing.settle(tx, desk.consult, (*permitted, *refused), Actor.seated(desk.seat))
     if signing.child_name is not None:
         await _assent(tx, sealer, desk, signing, record)
     return record

@@ -13,6 +13,7 @@ from clinic.consult import Consult, ConsultStatus, Seat
 from clinic.panels.finding import named
 from clinic.people import Role
 from clinic.roles import Action
+from consent import sharing
 from consent.errors import EmergencyNotOpen, SeatCannotSign
 from consent.evidence import done, event, id_of, record_of, values
 from consent.parties import parties_of
@@ -130,6 +131,7 @@ async def approve(
     await tx.consent_records.add(record)
     public = {"permitted": values(permitted), "evidence": record.digest, "code": "EMERGENCY"}
     await tx.append(event(EventCode.CONSENT_EMERGENCY, seat, by.id, record.id, public))
+    await sharing.settle(tx, consult, permitted, by)
     return record
 
 

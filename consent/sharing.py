@@ -1,17 +1,29 @@
-"""What the ledger says of sharing with other institutions, as a request between institutions has to know it. Pure."""
+"""What the ledger says of sharing with other institutions, as a request between institutions has to know it."""
 
 import json
+from collections.abc import Container
 from datetime import datetime
 from typing import Any
 
+from clinic.actor import Actor
+from clinic.consult import Consult
+from clinic.panels import releasing
 from clinic.panels.sending import Shared
 from consent.records import ConsentAction, Purpose, SignerCapacity
 from consent.standing import Ledger, Standing, decisive
+from consent.transaction import ConsentTransaction
 from consent.validity import in_force
 
 
+async def settle(tx: ConsentTransaction, consult: Consult, touched: Container[Purpose], by: Actor) -> None:
+    """After an act of the ledger, in its transaction: who owes an opinion rests on who is shared with now."""
+    if Purpose.SHARE_PANEL in touched:
+        words = shared_words(await tx.consent_records.find(consult_id=consult.id), tx.now)
+        await releasing.keep(tx, consult, {each.institution_id for each in words}, by)
+
+
 def shared_words(records: Ledger, now: datetime) -> tuple[Shared, ...]:
-    """Every institution the patient shares with now: the record that names it, and who witnessed its signing."""
+    """Every institution the patient shares with now: the record that names it, and who witnessed its signing. Pure."""
     held = in_force(records, now)
     found: dict[str, Shared] = {}
     for seat_id in dict.fromkeys(record.seat_id for record in held):

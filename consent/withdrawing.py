@@ -12,6 +12,7 @@ from clinic.consult import Consult, ConsultStatus, Seat
 from clinic.errors import NotPermitted
 from clinic.people import CLINICIANS
 from clinic.roles import Action, permits
+from consent import sharing
 from consent.effects import purge_list
 from consent.errors import NothingToCorrect, NothingToWithdraw, SeatCannotSign
 from consent.evidence import done, event, id_of, record_of, values
@@ -66,6 +67,7 @@ async def withdraw(
     )
     await tx.consent_records.add(record)
     await tx.append(_withdrawn(seat, record, by))
+    await sharing.settle(tx, consult, withdrawn, by)
     return record
 
 
@@ -187,6 +189,7 @@ async def correct(
     await tx.consent_records.add(record)
     public = {"record": wrong.id, "purposes": values(open_again), "evidence": record.digest}
     await tx.append(event(EventCode.CONSENT_CORRECTED, seat, by.seat_id or by.id, record.id, public))
+    await sharing.settle(tx, consult, open_again, by)
     return record
 
 

@@ -12,7 +12,7 @@ from clinic.admission import expert_refusals
 from clinic.calendar import local_date
 from clinic.consult import Consult
 from clinic.documents import Sealer, canonical, digest, sealed
-from clinic.errors import NothingToCountersign, NotSenior
+from clinic.errors import NothingToCountersign, NotSenior, SharingWithdrawn
 from clinic.notes import WRITABLE, require_writable
 from clinic.overlays import rules_for
 from clinic.panels.documents import countersign_document
@@ -38,12 +38,15 @@ class ToCountersign:
 async def countersign(  # noqa: PLR0917
     tx: ClinicTransaction, sealer: Sealer, opinion_id: str, by: Actor, agrees: bool, remark: str
 ) -> Countersignature:
-    """Sign under a colleague's opinion, or return it. Raises NotSenior, NothingToCountersign, InvalidInput,
-    NotPermitted, MissingRow (of another institution), IllegalMove (the consult is closed)."""
+    """Sign under a colleague's opinion, or return it. Raises NotSenior, NothingToCountersign,
+    SharingWithdrawn, InvalidInput, NotPermitted, MissingRow (of another institution), IllegalMove (closed)."""
     opinion = await _in_house(tx, opinion_id, by)
     consult = await tx.consults.get(opinion.consult_id)
     require_writable(consult)
-    if opinion not in (await papers_of(tx, consult.id)).to_countersign:
+    papers = await papers_of(tx, consult.id)
+    if opinion.expert_institution_id in papers.released:
+        raise SharingWithdrawn()
+    if opinion not in papers.to_countersign:
         raise NothingToCountersign()
     senior, home = await tx.staff.get(by.id), await tx.institutions.get(by.institution_id)
     today, rules = local_date(tx.now, home.time_zone), rules_for(home, tx.now)

@@ -53,6 +53,7 @@ async def dossier(tx: ClinicTransaction, consult: Consult) -> dict[str, Any]:
             "seal": decision.signature,
         },  # a remote diagnosis is the experts' word alone
         **await _afterwards(tx, consult),
+        **await _releases(tx, consult),
     }  # fmt: skip
 
 
@@ -110,6 +111,14 @@ async def _house(tx: ClinicTransaction, institution_id: str) -> dict[str, Any]:
 async def _person(tx: ClinicTransaction, staff_id: str) -> dict[str, Any]:
     person = await tx.staff.get(staff_id)
     return {"id": person.id, "name": person.name, "title": person.title, "department": person.department or ""}
+
+
+async def _releases(tx: ClinicTransaction, consult: Consult) -> dict[str, Any]:
+    """Institutions the patient had stopped sharing with when it closed; nothing is said where there are none."""
+    rows = [row for row in await tx.house_releases.find(consult_id=consult.id) if row.standing]
+    return {
+        "released": [{"institution": await _house(tx, row.released_id), "at": row.released_at} for row in rows]
+    } if rows else {}  # fmt: skip
 
 
 async def _afterwards(tx: ClinicTransaction, consult: Consult) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from clinic.actor import Actor
 from clinic.admission import expert_refusals
 from clinic.calendar import local_date
 from clinic.consult import PANELS, Consult, ConsultStatus, Seat, SeatState
-from clinic.errors import AlreadySigned, StandInUnfit
+from clinic.errors import AlreadySigned, SharingWithdrawn, StandInUnfit
 from clinic.notes import require_writable
 from clinic.overlays import rules_for
 from clinic.panels import in_writing
@@ -47,8 +47,8 @@ async def name_stand_in(
 ) -> OpinionDue:
     """The expert, or their institution's coordinator, names who gives the opinion should it be late.
 
-    Past the deadline it is handed over at once. Raises StandInUnfit, AlreadySigned, NotPermitted, MissingRow,
-    IllegalMove (no panel, or closed).
+    Past the deadline it is handed over at once. Raises SharingWithdrawn, StandInUnfit, AlreadySigned,
+    NotPermitted, MissingRow, IllegalMove (no panel, or closed).
     """
     consult = await tx.consults.get(consult_id)
     seat = held_by(await tx.seats.find(consult_id=consult_id, person_id=expert_id), expert_id)
@@ -58,6 +58,8 @@ async def name_stand_in(
     require_writable(consult)
     require_panel(consult)
     papers = await papers_of(tx, consult_id)
+    if seat.home_institution_id in papers.released:
+        raise SharingWithdrawn()
     if any(row.expert_id == expert_id and row.signed_at for row in papers.standing):
         raise AlreadySigned()
     await _require_fit(tx, consult, seat, stand_in_id)

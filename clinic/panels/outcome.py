@@ -74,6 +74,22 @@ class OpinionDue:
     handed_at: datetime | None = None  # from then on the stand-in owes it
 
 
+@dataclass(frozen=True, slots=True)
+class HouseRelease:
+    """An invited institution the patient stopped sharing with: its experts owe no opinion until it is shared again."""
+
+    id: str  # computed from consult and institution: exists once
+    institution_id: str  # inviting
+    consult_id: str
+    released_id: str  # the invited institution
+    released_at: datetime
+    restored_at: datetime | None = None
+
+    @property
+    def standing(self) -> bool:
+        return self.restored_at is None
+
+
 class Direction(StrEnum):
     OUT = "out"  # 上转: to the hospital that is to treat
     BACK = "back"  # 下转: back to the clinic

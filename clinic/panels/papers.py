@@ -12,7 +12,8 @@ async def papers_of(tx: ClinicTransaction, consult_id: str) -> PanelPapers:
     opinions, words = tx.opinions.query(consult_id=consult_id), tx.countersignatures.query(consult_id=consult_id)
     due, seats = tx.opinions_due.query(consult_id=consult_id), tx.seats.query(consult_id=consult_id)
     reports, decisions = tx.joint_reports.query(consult_id=consult_id), tx.decision_notes.query(consult_id=consult_id)
-    await tx.fetch(opinions, words, due, seats, reports, decisions)
+    releases = tx.house_releases.query(consult_id=consult_id)
+    await tx.fetch(opinions, words, due, seats, reports, decisions, releases)
     return PanelPapers(
         tuple(opinions.rows),
         tuple(words.rows),
@@ -21,6 +22,7 @@ async def papers_of(tx: ClinicTransaction, consult_id: str) -> PanelPapers:
         reports.last(),
         decisions.last(),
         await _in_writing(tx, consult_id),
+        frozenset(row.released_id for row in releases.rows if row.standing),
     )
 
 

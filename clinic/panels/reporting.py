@@ -10,7 +10,7 @@ from clinic.access import authorise
 from clinic.actor import Actor
 from clinic.consult import Consult
 from clinic.documents import Sealer, canonical, digest, sealed
-from clinic.errors import AlreadySigned, IllegalMove, NoReport, NotTheChair, PapersMissing
+from clinic.errors import AlreadySigned, IllegalMove, NoReport, NotTheChair, PapersMissing, SharingWithdrawn
 from clinic.notes import require_writable
 from clinic.panels import counting
 from clinic.panels.counting import PanelPapers, opinion_of
@@ -75,12 +75,15 @@ async def mark_report(  # noqa: PLR0917
 ) -> ReportMark:
     """Another expert agrees with the signed report, or dissents and says why; once.
 
-    Raises NoReport, AlreadySigned, InvalidInput, NotPermitted, IllegalMove (their own report, no opinion of theirs).
+    Raises NoReport, SharingWithdrawn, AlreadySigned, InvalidInput, NotPermitted,
+    IllegalMove (their own report, no opinion of theirs).
     """
     consult, papers = await _at_table(tx, consult_id, by, Action.MARK_REPORT)
     report = papers.report
     if report is None or report.signed_at is None:
         raise NoReport()
+    if papers.is_released(by.id):
+        raise SharingWithdrawn()
     if report.chair_id == by.id or opinion_of(papers.counted, by.id) is None:
         raise IllegalMove("no word on the own report, and none without an opinion")
     if await tx.report_marks.find(consult_id=consult_id, expert_id=by.id):
@@ -115,9 +118,8 @@ async def _at_table(tx: ClinicTransaction, consult_id: str, by: Actor, action: A
 
 
 def _require_chair(papers: PanelPapers, by: Actor) -> None:
-    """The chair's; where none came, any expert's whose opinion is signed. Raises NotTheChair."""
-    if papers.chair is not None:
-        if papers.chair != by.id:
-            raise NotTheChair()
-    elif opinion_of(papers.counted, by.id) is None:
+    """The chair's; where none came, any expert's whose opinion is signed. Raises NotTheChair, SharingWithdrawn."""
+    if papers.is_released(by.id):
+        raise SharingWithdrawn()
+    if by.id not in papers.reporters:
         raise NotTheChair()

@@ -119,11 +119,11 @@ async def _panel_needs(tx: StoreTransaction, consult: Consult, staff: Staff) -> 
     missing = await missing_of(tx, consult, papers)
     accepted = {row.expert_id for row in invitations if row.state == "accepted"}
     signed, handed = {row.expert_id for row in papers.standing if row.signed_at}, papers.handed_over
-    owing = (papers.owing | accepted) - signed - handed
+    owing = {person for person in papers.owing | accepted if not papers.is_released(person)} - signed - handed
     todo: list[str] = []
     if staff.id in owing:
         todo.append("opinion")
-    if "report" in missing and papers.chair == staff.id and not owing:
+    if "report" in missing and papers.chair in papers.reporters & {staff.id} and not owing:
         todo.append("report")
     if consult.doctor_id == staff.id:
         if owing or papers.to_countersign:

@@ -50,6 +50,7 @@ async def outcome_view(tx: StoreTransaction, consult: Consult, reader: Staff) ->
             for row in papers.countersignatures
         ],
         owed=await _owed(tx, papers),
+        released=[(await tx.institutions.get(each)).name for each in sorted(papers.released)],
         referrals=[await referral_view(tx, row, reader) for row in await tx.referrals.find(consult_id=consult.id)],
         tasks=[await task_view(tx, row) for row in await tx.follow_up_tasks.find(consult_id=consult.id)],
         paper=PaperView(code=filed[0].code, sha256=filed[0].pdf_sha256, made_at=filed[0].made_at) if filed else None,
@@ -102,11 +103,15 @@ def _may(consult: Consult, papers: PanelPapers, reader: Staff, marked: set[str])
     mine = opinion_of(papers.counted, reader.id)
     signed = papers.report is not None and papers.report.signed_at is not None
     may = []
-    if not signed and (papers.chair == reader.id or (papers.chair is None and mine is not None)):
+    if not signed and reader.id in papers.reporters:
         may.append("write_report")
-    if signed and papers.report and papers.report.chair_id != reader.id and mine and reader.id not in marked:
+    free = mine and reader.id not in marked and not papers.is_released(reader.id)
+    if signed and papers.report and papers.report.chair_id != reader.id and free:
         may.append("mark_report")
-    at_home = any(seat.home_institution_id == reader.institution_id and seat.role in EXPERTS for seat in papers.seats)
+    home = reader.institution_id
+    at_home = home not in papers.released and any(
+        seat.home_institution_id == home and seat.role in EXPERTS for seat in papers.seats
+    )
     if (seated and reader.id in papers.owing) or (at_home and Role.COORDINATOR in reader.roles):
         may.append("name_stand_in")
     return may

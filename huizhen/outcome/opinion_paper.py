@@ -48,7 +48,9 @@ def paper_of(dossier: Mapping[str, Any], address: str, locale: str) -> Paper:
         "facts": sheet.facts(),
         "request": sheet.request(),
         "opinions": [sheet.opinion(row, number) for number, row in enumerate(dossier["opinions"], 1)],
+        "released": sheet.released(),
         "quorum": sheet.quorum(),
+        "no_report": say["no_report" if len(dossier["opinions"]) == 1 else "no_report_left"],
         "report": sheet.report(),
         "decision": sheet.decision(),
         "liability": label(say["liabilities"], (dossier["request"] or {}).get("liability", "inviting")),
@@ -165,6 +167,13 @@ class _Sheet:
             for row in self._dossier["lapses"]
         ]
         return str(self._say["quorum"].format(when=self._say["comma"].join(lapses))) if lapses else ""
+
+    def released(self) -> str:
+        """Whom the patient stopped sharing with before the end (PIPL art. 15)."""
+        rows = [
+            f"{self.named(row['institution'])} ({self._minute(row['at'])})" for row in self._dossier.get("released", ())
+        ]
+        return str(self._say["released"].format(names=self._say["comma"].join(rows))) if rows else ""
 
     def decision(self) -> dict[str, Any] | None:
         row, say = self._dossier["decision"], self._say

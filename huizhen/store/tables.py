@@ -31,6 +31,7 @@ from clinic.panels.in_writing import WrittenConsult
 from clinic.panels.outcome import (
     Countersignature,
     FollowUpTask,
+    HouseRelease,
     JointReport,
     OpinionDue,
     OpinionPaper,
@@ -143,6 +144,7 @@ TABLES: tuple[Table, ...] = (
     Table("report_marks", ReportMark, append_only=True, indexes=_CONSULT),
     Table("countersignatures", Countersignature, append_only=True, indexes=(*_CONSULT, ("opinion_id",))),
     Table("opinions_due", OpinionDue, indexes=(*_CONSULT, ("expert_id",))),
+    Table("house_releases", HouseRelease, indexes=_CONSULT),
     Table("referrals", Referral, indexes=(*_CONSULT, ("to_institution_id",))),
     Table("follow_up_tasks", FollowUpTask, indexes=(*_CONSULT, ("institution_id", "state"))),
     Table("opinion_papers", OpinionPaper, append_only=True, indexes=(*_CONSULT, ("code",))),
@@ -239,6 +241,7 @@ class StoreTransaction(ABC):
     report_marks: Repository[ReportMark]
     countersignatures: Repository[Countersignature]
     opinions_due: Repository[OpinionDue]
+    house_releases: Repository[HouseRelease]
     referrals: Repository[Referral]
     follow_up_tasks: Repository[FollowUpTask]
     opinion_papers: Repository[OpinionPaper]

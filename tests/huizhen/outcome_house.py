@@ -19,6 +19,7 @@ from clinic.consult import Consult
 from clinic.panels import following, referring, reporting
 from clinic.panels.outcome import SealedCopy
 from clinic.people import Role
+from consent.records import Purpose
 from huizhen.evidence.certificates import DocumentIdentity, DocumentKeys
 from huizhen.evidence.office import Authorities
 from huizhen.evidence.paper import Paper
@@ -93,6 +94,15 @@ class House:
             await reporting.mark_report(tx, world.sealer, consult.id, second, False, "仍建议先行胃镜")
             await referring.refer(tx, consult.id, world.partner.id, "行冠脉造影", by)
             await following.set_task(tx, consult.id, "两周后复查肾功能", tx.now.date(), by)
+        return await self._decided(consult)
+
+    async def unshared(self) -> Consult:
+        """The patient stops sharing before anybody has signed; the doctor alone ends it."""
+        consult = await meeting(self.world)
+        async with self.world.db.read() as tx:
+            (patient,) = await tx.seats.find(consult_id=consult.id, role=Role.PATIENT)
+        await self.world.sign(patient)
+        await self.world.withdraw(patient, Purpose.SHARE_PANEL)
         return await self._decided(consult)
 
     async def finished(self, consult: Consult) -> Consult:

@@ -321,6 +321,20 @@ async def test_the_paper_is_what_a_hospital_files(house: House) -> None:
     assert "Signature is Valid" in run("pdfsig", "-nocert", path)
 
 
+async def test_a_panel_the_patient_stopped_sharing_with_is_filed_as_it_was(house: House) -> None:
+    house.office = OutcomeOffice(replace(house.office._tools, press=Press()))
+    consult = await house.unshared()
+    await house.office.make_due()
+    path = house.folder / "paper.pdf"
+    for locale, wanted in (("zh", "停止向以下机构共享"), ("en", "stopped sharing with")):
+        path.write_bytes(await house.office.paper(consult, locale))
+        text = run("pdftotext", "-layout", path, "-")
+        assert wanted in text or wanted in text.replace(" ", ""), text
+    assert "no opinion had been signed" in " ".join(text.split())
+    for copy in (await house.copies(consult)).values():
+        assert house.proved(await house.office.read(copy)).findings == []
+
+
 async def test_a_late_row_is_left_alone_by_a_second_maker(house: House) -> None:
     """Two makers of one copy: the second finds it sealed, and nothing is written twice."""
     consult = await house.closed()

@@ -67,6 +67,20 @@ async def test_who_is_not_shared_with_any_more_writes_and_signs_nothing_new(worl
     async with world.db.read() as tx:
         signed = [row for row in await tx.opinions.find(consult_id=panel.booked.consult.id) if row.signed_at]
     assert [row.expert_id for row in signed] == [world.houses["city"].staff[EXPERTS[0]].id]
+    outcome = (await panel.village.get(panel.path)).body["outcome"]
+    assert (outcome["released"], outcome["owed"], outcome["missing"]) == (
+        [world.houses["city"].institution.name],
+        [],
+        ["decision"],
+    )
+    assert (await doors[1].get("/api/today")).status == 200
+    reporting = await doors[0].put(f"{panel.path}/report", conclusion="湿疹")
+    assert (reporting.status, reporting.code) == (403, "opinion.sharing_withdrawn")
+    decision = {"adoption": "partly", "reason": "患者停止共享", "treatment": "外用药，三日后复诊"}
+    assert (await panel.village.put(f"{panel.path}/decision", **decision)).status == 200
+    assert (await panel.village.post(f"{panel.path}/decision/sign")).status == 200
+    closed = await panel.village.post(f"{panel.path}/close")
+    assert (closed.status, closed.body["status"]) == (200, "closed"), closed.body
 
 
 async def test_the_doctor_need_not_wait_for_everybody(world: World) -> None:

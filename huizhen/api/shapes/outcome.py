@@ -156,6 +156,7 @@ class OutcomeView(Answer):
     marks: list[MarkView]
     countersignatures: list[CountersignView]
     owed: list[OwedView]
+    released: list[str]  # institutions the patient does not share with any more
     referrals: list[ReferralView]
     tasks: list[TaskView]
     paper: PaperView | None = None

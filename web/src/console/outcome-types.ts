@@ -22,7 +22,7 @@ export interface Outcome {
   report?: { conclusion: string; advice: string; chair: string; updated_at: string; signed_at?: string | null; author?: Signer | null } | null;
   marks: { expert: Signer; agrees: boolean; remark: string; signed_at: string }[];
   countersignatures: { opinion: string; senior: Signer; agrees: boolean; remark: string; signed_at: string }[];
-  owed: Owed[]; referrals: Referral[]; tasks: Task[];
+  owed: Owed[]; released: string[]; referrals: Referral[]; tasks: Task[];
   paper?: { code: string; sha256: string; made_at: string } | null;
   copies: Copy[]; may: string[];
 }
