@@ -10,7 +10,7 @@ from clinic import checks
 from clinic.access import authorise
 from clinic.actor import Actor
 from clinic.documents import Sealer, canonical, digest, sealed
-from clinic.errors import AlreadySigned, PapersMissing
+from clinic.errors import AlreadySigned, InvalidInput, PapersMissing
 from clinic.notes import require_writable
 from clinic.panels.documents import decision_document
 from clinic.panels.papers import missing_of, papers_of
@@ -57,7 +57,7 @@ async def save_decision(  # noqa: PLR0917
 async def sign_decision(tx: ClinicTransaction, sealer: Sealer, consult_id: str, by: Actor) -> DecisionNote:
     """Sign after experts and chair did: the seal covers their opinions and the joint report too.
 
-    Raises PapersMissing, AlreadySigned, MissingRow.
+    Raises PapersMissing, InvalidInput (nothing to adopt, or nothing said of opinions), AlreadySigned, MissingRow.
     """
     consult = await tx.consults.get(consult_id)
     await authorise(tx, by, Action.SIGN_DECISION, consult)
@@ -70,6 +70,8 @@ async def sign_decision(tx: ClinicTransaction, sealer: Sealer, consult_id: str, 
     papers = await papers_of(tx, consult_id)
     if missing := tuple(paper for paper in await missing_of(tx, consult, papers) if paper != "decision"):
         raise PapersMissing(missing)
+    if (rows[0].adoption is Adoption.NOTHING) == bool(papers.counted):
+        raise InvalidInput("adoption", "says of opinions what is not so")
     decision = replace(rows[0], doctor_id=by.id, signed_at=tx.now, author=await signer_of(tx, by.id))
     document = decision_document(decision, papers.counted, papers.report)
     decision = replace(decision, signature=sealed(sealer, consult.institution_id, document, tx.now))

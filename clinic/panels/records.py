@@ -18,6 +18,7 @@ class Adoption(StrEnum):
     ADOPT = "adopt"
     PARTLY = "partly"
     NOT_ADOPTED = "not"
+    NOTHING = "none"  # there is no opinion: the patient stopped sharing before one was signed
 
 
 @dataclass(frozen=True, slots=True)

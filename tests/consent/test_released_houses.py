@@ -8,8 +8,8 @@ import pytest
 from clinic import visit
 from clinic.actor import Actor
 from clinic.consult import Consult, ConsultKind, ConsultStatus, Seat
-from clinic.errors import NotTheChair, PapersMissing, SharingWithdrawn
-from clinic.panels import countersigning, counting, deciding, dossier, lateness, reporting
+from clinic.errors import InvalidInput, NotTheChair, PapersMissing, SharingWithdrawn
+from clinic.panels import countersigning, counting, dossier, lateness, reporting
 from clinic.panels.counting import PanelPapers
 from clinic.panels.papers import missing_of, papers_of
 from clinic.panels.records import Adoption
@@ -62,12 +62,11 @@ async def test_nobody_had_signed_the_decision_says_how_it_ends(world: World) -> 
     found = await papers(world, consult)
     assert not found.owing and found.excused == {each.id for each in world.experts}
     assert await lacking(world, consult) == ("decision",)
-    by = Actor.staff(world.clinic_doctor)
     with pytest.raises(PapersMissing):
         await closed(world, consult)
-    async with world.db.begin() as tx:
-        await deciding.save_decision(tx, consult.id, by, Adoption.NOT_ADOPTED, "患者停止共享", "转诊至上级医院")
-        await deciding.sign_decision(tx, world.sealer, consult.id, by)
+    with pytest.raises(InvalidInput, match="adoption"):
+        await world.decide(consult)  # there is nothing to adopt
+    await world.decide(consult, Adoption.NOTHING)
     assert (await closed(world, consult)).status is ConsultStatus.CLOSED
     async with world.db.read() as tx:
         said = await dossier.dossier(tx, await tx.consults.get(consult.id))
@@ -110,6 +109,8 @@ async def test_what_was_signed_before_stays_and_counts(world: World) -> None:
     assert await lacking(world, consult) == ("decision",), "nobody is left who may write a report"
     with pytest.raises(SharingWithdrawn):
         await report(world, consult)
+    with pytest.raises(InvalidInput, match="adoption"):
+        await world.decide(consult, Adoption.NOTHING)  # there is an opinion
     await world.decide(consult)
     await closed(world, consult)
     async with world.db.read() as tx:

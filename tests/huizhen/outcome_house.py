@@ -18,6 +18,7 @@ from clinic.actor import Actor
 from clinic.consult import Consult
 from clinic.panels import following, referring, reporting
 from clinic.panels.outcome import SealedCopy
+from clinic.panels.records import Adoption
 from clinic.people import Role
 from consent.records import Purpose
 from huizhen.evidence.certificates import DocumentIdentity, DocumentKeys
@@ -103,16 +104,16 @@ class House:
             (patient,) = await tx.seats.find(consult_id=consult.id, role=Role.PATIENT)
         await self.world.sign(patient)
         await self.world.withdraw(patient, Purpose.SHARE_PANEL)
-        return await self._decided(consult)
+        return await self._decided(consult, Adoption.NOTHING)
 
     async def finished(self, consult: Consult) -> Consult:
         """The report and the decision after its opinions; closed."""
         await report(self.world, consult)
         return await self._decided(consult)
 
-    async def _decided(self, consult: Consult) -> Consult:
+    async def _decided(self, consult: Consult, adoption: Adoption = Adoption.ADOPT) -> Consult:
         world, by = self.world, Actor.staff(self.world.clinic_doctor)
-        await world.decide(consult)
+        await world.decide(consult, adoption)
         async with world.db.begin() as tx:
             await visit.conclude(tx, consult.id, by)
         async with world.db.begin() as tx:

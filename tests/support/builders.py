@@ -304,10 +304,10 @@ class World:
             await opining.save_opinion(tx, consult.id, by, shared, "建议冠脉造影", dissent=dissent)
             await opining.sign_opinion(tx, self.sealer, consult.id, by, shared)
 
-    async def decide(self, consult: Consult) -> None:
+    async def decide(self, consult: Consult, adoption: Adoption = Adoption.ADOPT) -> None:
         by = Actor.staff(self.clinic_doctor)
         async with self.db.begin() as tx:
-            await deciding.save_decision(tx, consult.id, by, Adoption.ADOPT, "同意专家意见", "转上级医院造影")
+            await deciding.save_decision(tx, consult.id, by, adoption, "同意专家意见", "转上级医院造影")
             await deciding.sign_decision(tx, self.sealer, consult.id, by)
 
     async def recorded(

@@ -85,7 +85,7 @@ export interface OpinionView {
   state: "draft" | "signed" | "waiting" | "returned"; text: string; dissent: boolean; updated_at: string; signed_at?: string | null;
 }
 export interface DecisionView {
-  adoption: "adopt" | "partly" | "not"; reason: string; treatment: string; doctor: string;
+  adoption: "adopt" | "partly" | "not" | "none"; reason: string; treatment: string; doctor: string;
   updated_at: string; signed_at?: string | null;
 }
 export interface ConsultDetail extends ConsultRow {
