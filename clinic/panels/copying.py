@@ -75,8 +75,8 @@ async def sealed(tx: ClinicTransaction, made: SealedCopy) -> SealedCopy:
 
 
 async def listed(tx: ClinicTransaction, by: Actor) -> tuple[SealedCopy, ...]:
-    """The copies of the archivist's institution. Raises NotPermitted."""
-    require(by, Action.TAKE_COPY, Place(by.institution_id))
+    """The copies of the archive's institution. Raises NotPermitted."""
+    require(by, Action.SEARCH_ARCHIVE, Place(by.institution_id))
     return tuple(await tx.sealed_copies.find(institution_id=by.institution_id))
 
 

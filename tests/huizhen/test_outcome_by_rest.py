@@ -3,6 +3,7 @@
 import io
 import zipfile
 from dataclasses import replace
+from typing import Any
 from uuid import uuid4
 
 from audit.events import EventCode
@@ -47,6 +48,31 @@ async def panel(world: World) -> tuple[Booked, Browser]:
         await tx.consults.save(consult)
         await tx.append(AuditEvent(EventCode.CONSULT_MOVED, consult.institution_id, "system", consult.id))
     return booked, patient
+
+
+async def held_by_its_own_house(world: World, copies: dict[str, Any]) -> None:
+    """The invited institution's archivist holds its copy, its approver lifts it; the other house sees nothing of it."""
+    archivist, approver = await world.staff("city", Role.ARCHIVIST), await world.staff("city", Role.APPROVER)
+    strangers = await world.staff("county", Role.ARCHIVIST), await world.staff("county", Role.APPROVER)
+    place = f"/api/copies/{copies['city']['id']}/holds"
+    assert (await approver.post(place, reason="家属有异议")).code == "access.denied"
+    assert (await strangers[0].post(place, reason="家属有异议")).status == 404
+    held = await archivist.post(place, reason="家属有异议")
+    assert held.status == 200
+    for browser in (archivist, approver):
+        (row,) = (await browser.get("/api/copies")).body["items"]
+        assert (row["retained"]["held"], row["holds"][0]["reason"]) == (True, "家属有异议")
+        assert row["retained"]["due_on"] > "2030"
+    for stranger in strangers:
+        (row,) = (await stranger.get("/api/copies")).body["items"]
+        assert (row["retained"]["held"], row["holds"]) == (False, [])
+        assert (await stranger.get("/api/archive/holds")).body["items"] == []
+    lift = f"/api/archive/holds/{held.body['id']}/lift"
+    assert (await archivist.post(lift, reason="已和解")).code == "access.denied"
+    assert (await strangers[1].post(lift, reason="已和解")).status == 404
+    assert (await approver.post(lift, reason="已和解")).status == 200
+    (row,) = (await approver.get("/api/copies")).body["items"]
+    assert (row["retained"]["held"], bool(row["holds"][0]["lifted_at"])) == (False, True)
 
 
 async def test_signed_in_order_then_paper_and_copies(world: World) -> None:
@@ -96,6 +122,8 @@ async def test_signed_in_order_then_paper_and_copies(world: World) -> None:
         copies[house] = row
     stranger = await world.staff("city", Role.ARCHIVIST)
     assert (await stranger.get(f"/api/copies/{copies['county']['id']}/package")).status == 404
+    await held_by_its_own_house(world, copies)
+    assert all("holds" not in row for row in (await doctor.get(path)).body["outcome"]["copies"])
     pdf = await doctor.get(f"{path}/opinion-paper")
     code = (await doctor.get(path)).body["outcome"]["paper"]["code"]
     nobody = await world.browser()

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from clinic.panels.outcome import CopyState, Direction, ReferralState, TaskState
+from huizhen.api.shapes.archive import HoldView, RetainedView
 from huizhen.api.shapes.base import Answer, Body, GivenDate, Id, Moment, Reason, Text
 
 Remark = Annotated[str, Field(max_length=1_000)]
@@ -143,6 +144,13 @@ class CopyView(Answer):
     sealed_at: Moment | None = None
     size: int
     sha256: str
+
+
+class KeptCopyView(CopyView):
+    """As the archive of its institution sees it. `retained` is None until it is sealed."""
+
+    retained: RetainedView | None = None
+    holds: list[HoldView]
 
 
 class OutcomeView(Answer):
