@@ -1,4 +1,4 @@
-"""An institution holds its own sealed copy of a panel: placed by its archivist, lifted by another, nobody else's affair."""
+"""An institution holds its own sealed copy of a panel: placed by its archivist, lifted by another, nobody else's."""
 
 from dataclasses import dataclass, replace
 

@@ -1,4 +1,6 @@
 /** Shapes of a consult's outcome (docs/protocol.md), as the console reads them. */
+import type { Hold } from "./types";
+
 export interface Signer { name: string; title: string; department: string; institution: string }
 export interface Referral {
   id: string; consult_id: string; number: string; direction: "out" | "back"; from_institution: string; to_institution: string;
@@ -12,6 +14,10 @@ export interface Task {
 export interface Copy {
   id: string; consult_id: string; institution: string; inviting_institution: string; state: "due" | "sealed";
   ordered_at: string; sealed_at?: string | null; size: number; sha256: string;
+}
+/** As the archive of its institution sees it: `retained` begins with the sealing. */
+export interface KeptCopy extends Copy {
+  retained?: { state: string; due_on?: string | null; held: boolean } | null; holds: Hold[];
 }
 export interface Owed {
   expert: string; expert_id: string; institution: string; due_at?: string | null; late: boolean; reminders: number;
