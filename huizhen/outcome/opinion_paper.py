@@ -43,7 +43,8 @@ def paper_of(dossier: Mapping[str, Any], address: str, locale: str) -> Paper:
         "title": title,
         "institution": sheet.named(consult["institution"]),
         "number": f"{say['number']} {code}",
-        "words": {key: value for key, value in say.items() if isinstance(value, str)},
+        "words": sheet.words(),
+        "ended": sheet.ended(),
         "patient": sheet.patient(),
         "facts": sheet.facts(),
         "request": sheet.request(),
@@ -77,6 +78,17 @@ class _Sheet:
         parts += [part for part in (self._dossier["report"], self._dossier["decision"]) if part]
         last: datetime = max(part["document"]["signed_at"] for part in parts)
         return last.astimezone(UTC)
+
+    def words(self) -> dict[str, str]:
+        """Those of the template; of what an early end left unsigned, no other reason is given."""
+        plain = {key: value for key, value in self._say.items() if isinstance(value, str)}
+        early = {"no_report": plain["ended_no_report"], "no_decision": plain["ended_no_decision"]}
+        return plain | (early if "ended" in self._dossier else {})
+
+    def ended(self) -> str:
+        """That the panel was ended before it could close, and why (CN-09)."""
+        end = self._dossier.get("ended")
+        return "" if end is None else f"{self._minute(end['at'])}  {end['said'][self._lang]}"
 
     def named(self, house: Mapping[str, Any]) -> str:
         return str((house.get("name_en") or house["name"]) if self._lang == "en" else house["name"])
@@ -135,6 +147,7 @@ class _Sheet:
             "dissent": bool(document["dissent"]),
             "signature": self._signature(row, say["signature"]),
             "countersigned": words_on,
+            "awaits": say["trainee"] if document.get("countersign") and not words_on else "",
         }
 
     def report(self) -> dict[str, Any] | None:

@@ -95,6 +95,20 @@ class House:
             await following.set_task(tx, consult.id, "两周后复查肾功能", tx.now.date(), by)
         return await self._decided(consult)
 
+    async def terminated(self, opinions: int = 0, *, code: str = "needs_examination") -> Consult:
+        """A panel that met, some of whose experts signed, stopped as unsuitable by the inviting doctor."""
+        world = self.world
+        consult = await meeting(world)
+        async with world.db.read() as tx:
+            (patient,) = await tx.seats.find(consult_id=consult.id, role=Role.PATIENT)
+        await world.sign(patient)
+        for expert in world.experts[:opinions]:
+            await world.opinion(consult, expert)
+        async with world.db.begin() as tx:
+            ended = await visit.terminate(tx, consult.id, Actor.staff(world.clinic_doctor), code)
+            await intake.on_consult_over(tx, consult.id)
+        return ended
+
     async def finished(self, consult: Consult) -> Consult:
         """The report and the decision after its opinions; closed."""
         await report(self.world, consult)

@@ -9,15 +9,19 @@ from uuid import uuid4
 from audit.events import EventCode
 from audit.transaction import AuditEvent
 from audit.verify.copy import verify_copy
+from clinic import visit
+from clinic.actor import Actor
 from clinic.consult import ConsultKind, ConsultStatus, Seat, SeatState
 from clinic.documents import digest
 from clinic.panels.records import Case
 from clinic.people import Role
 from tests.huizhen.world import Booked, Browser, World, sign
 
+CODE = "needs_examination"
 
-async def panel(world: World) -> tuple[Booked, Browser]:
-    """The county's doctor asks the city's chair and a colleague; the call is over. With the patient's page."""
+
+async def panel(world: World, *, over: bool = True) -> tuple[Booked, Browser]:
+    """The county's doctor asks the city's chair and a colleague; the call is over, or runs. With the patient's page."""
     booked = await world.book("county")
     city, county = world.houses["city"], world.houses["county"]
     async with world.db.begin() as tx:
@@ -43,7 +47,8 @@ async def panel(world: World) -> tuple[Booked, Browser]:
     assert (await sign(patient)).status == 200
     async with world.db.begin() as tx:
         consult = await tx.consults.get(booked.consult.id)
-        for to in (ConsultStatus.WAITING, ConsultStatus.IN_PROGRESS, ConsultStatus.CONCLUDING):
+        ways = (ConsultStatus.WAITING, ConsultStatus.IN_PROGRESS, ConsultStatus.CONCLUDING)
+        for to in ways if over else ways[:2]:
             consult = consult.move(to, tx.now)
         await tx.consults.save(consult)
         await tx.append(AuditEvent(EventCode.CONSULT_MOVED, consult.institution_id, "system", consult.id))
@@ -133,3 +138,31 @@ async def test_signed_in_order_then_paper_and_copies(world: World) -> None:
     assert (await nobody.get("/api/opinion-papers/0000-0000-0000-0000")).body["known"] is False
     events = [event.code for event in await world.events("county")]
     assert {"opinion.paper_filed", "copy.sealed", "copy.taken", "referral.moved"} <= set(events)
+
+
+async def test_a_panel_ended_early_tells_its_end_and_leaves_its_copies(world: World) -> None:
+    """Nothing is missing any more, nothing is printed where nothing was signed."""
+    for opinions in (0, 1):
+        booked, _ = await panel(world, over=False)
+        path = f"/api/consults/{booked.consult.id}"
+        chair, doctor = await world.staff("city", Role.CHAIR), await world.staff("county", Role.INVITING)
+        if opinions:
+            await chair.put(f"{path}/opinion", text="建议冠脉造影", dissent=False)
+            assert (await chair.post(f"{path}/opinion/sign")).status == 200
+        async with world.db.begin() as tx:
+            await visit.terminate(tx, booked.consult.id, Actor.staff(world.houses["county"].staff[Role.INVITING]), CODE)
+        await world.parts.services.outcome.make_due()
+        outcome = (await doctor.get(path)).body["outcome"]
+        assert (outcome["missing"], outcome["ended"]["paper"]) == ([], bool(opinions))
+        assert outcome["ended"]["said"]["zh"].startswith("会诊提前终止，原因：需要当面检查。")
+        assert {row["state"] for row in outcome["copies"]} == {"sealed"}
+        printed = await doctor.get(f"{path}/opinion-paper")
+        assert (printed.status, (outcome["paper"] is None)) == ((200, False) if opinions else (409, True))
+        refused = await chair.put(f"{path}/opinion", text="另写一份", dissent=False)
+        assert refused.status == 409
+    archivist = await world.staff("city", Role.ARCHIVIST)
+    rows = (await archivist.get("/api/copies")).body["items"]
+    keys = (world.parts.settings.keys_path / "public.vkeys").read_text().splitlines()
+    facts = [verify_copy((await archivist.get(f"/api/copies/{row['id']}/package")).raw, keys).facts for row in rows]
+    assert [each["opinions"] for each in facts] == ["1 signed, 0 dissenting", "0 signed, 0 dissenting"]
+    assert all(each["ended early"].startswith("terminated_unsuitable (needs_examination)") for each in facts)

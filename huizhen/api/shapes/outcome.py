@@ -7,7 +7,7 @@ from pydantic import Field
 
 from clinic.panels.outcome import CopyState, Direction, ReferralState, TaskState
 from huizhen.api.shapes.archive import HoldView, RetainedView
-from huizhen.api.shapes.base import Answer, Body, GivenDate, Id, Moment, Reason, Text
+from huizhen.api.shapes.base import Answer, Body, GivenDate, Id, Label, Moment, Reason, Text
 
 Remark = Annotated[str, Field(max_length=1_000)]
 
@@ -153,6 +153,14 @@ class KeptCopyView(CopyView):
     holds: list[HoldView]
 
 
+class EndedView(Answer):
+    """A panel that met and was ended early: when and why in words, and whether there is anything to print."""
+
+    at: Moment
+    said: Label
+    paper: bool
+
+
 class OutcomeView(Answer):
     """`missing`: papers without which the consult does not close (opinion, countersign, report, decision).
 
@@ -168,6 +176,7 @@ class OutcomeView(Answer):
     tasks: list[TaskView]
     paper: PaperView | None = None
     copies: list[CopyView]
+    ended: EndedView | None = None
     may: list[str]
 
 

@@ -31,6 +31,8 @@ export interface Outcome {
   owed: Owed[]; referrals: Referral[]; tasks: Task[];
   paper?: { code: string; sha256: string; made_at: string } | null;
   copies: Copy[]; may: string[];
+  /** Ended before it could close: why in words, and whether there is anything to print. */
+  ended?: { at: string; said: { zh: string; en: string }; paper: boolean } | null;
 }
 export interface ToCountersign {
   opinion: string; consult_id: string; author: Signer; inviting_institution: string; reason: string; summary: string;
