@@ -134,7 +134,8 @@ async def view(tx: ArchiveTransaction, actor: Actor, recording_id: str) -> View:
         place = replace(place, approved=True)
     reach = require(actor, Action.PLAY_RECORDING, place)
     if record is not None and record.restricted and actor.id != consult.patient_id and not case:
-        disputed = await tx.legal_holds.find(consult_id=consult.id, lifted_at=None)
+        own = {"consult_id": consult.id, "institution_id": recording.institution_id}
+        disputed = await tx.legal_holds.find(**own, lifted_at=None)
         if grant is None or not disputed:
             raise Restricted()
     public = {"basis": reach.value, "grant": grant.id if grant else ""} | ({"case": case} if case else {})

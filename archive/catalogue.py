@@ -185,7 +185,9 @@ async def _describe(tx: ArchiveTransaction, recording: Recording) -> Entry:
         len(segments),
         max(tracks.values(), default=0),
         sum(segment.size for segment in segments),
-        bool(await tx.legal_holds.find(consult_id=consult.id, lifted_at=None)),
+        bool(  # another institution's hold is over its own copy, and says nothing of this recording
+            await tx.legal_holds.find(consult_id=consult.id, institution_id=recording.institution_id, lifted_at=None)
+        ),
         tuple(await tx.access_grants.find(recording_id=recording.id)),
         await destruction(tx, records[0]) if records else None,
     )

@@ -19,13 +19,33 @@ async def place(tx: ArchiveTransaction, actor: Actor, consult_id: str, reason: s
     """Stop erasure of everything of a consult. Raises AlreadyDisposed when nothing is left, InvalidInput."""
     consult = await tx.consults.get(consult_id)
     at_home(actor, Action.PLACE_HOLD, consult.institution_id)
-    records = await tx.retained_records.find(consult_id=consult_id, institution_id=consult.institution_id)
+    return await _place(tx, actor, consult_id, consult.institution_id, reason)
+
+
+async def place_on_copy(tx: ArchiveTransaction, actor: Actor, copy_id: str, reason: str) -> LegalHold:
+    """Stop erasure of the own institution's sealed copy, and of all else it keeps of that consult (rules 1.3).
+
+    One ordered and not made yet may be held too. Raises AlreadyDisposed, InvalidInput, MissingRow (another's).
+    """
+    copy = await tx.sealed_copies.get(copy_id)
+    at_home(actor, Action.PLACE_HOLD, copy.institution_id)
+    for record in await tx.retained_records.find(subject_id=copy.id, record_class=PANEL_COPY):
+        if await destroyed(tx, record):
+            raise AlreadyDisposed()
+    return await _place(tx, actor, copy.consult_id, copy.institution_id, reason, copy.id)
+
+
+async def _place(  # noqa: PLR0917
+    tx: ArchiveTransaction, actor: Actor, consult_id: str, institution_id: str, reason: str, copy_id: str = ""
+) -> LegalHold:
+    """A hold is of one institution, over what that institution keeps of the consult."""
+    records = await tx.retained_records.find(consult_id=consult_id, institution_id=institution_id)
     gone = [record.id for record in records if await destroyed(tx, record)]
     if records and len(gone) == len(records):
         raise AlreadyDisposed()
     hold = LegalHold(
         id=uuid4().hex,
-        institution_id=consult.institution_id,
+        institution_id=institution_id,
         consult_id=consult_id,
         reason=checks.text("reason", reason, 1000, 2),
         placed_by=actor.id,
@@ -39,7 +59,7 @@ async def place(tx: ArchiveTransaction, actor: Actor, consult_id: str, reason: s
             actor.id,
             consult_id,
             hold.id,
-            public={"already_destroyed": gone},
+            public={"already_destroyed": gone} | ({"copy": copy_id} if copy_id else {}),
         )
     )
     return hold

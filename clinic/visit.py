@@ -1,6 +1,6 @@
 """The visit as it happens: waiting room, admission, leaving, end. Each act judges, writes and records at once."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
@@ -161,13 +161,17 @@ async def conclude(tx: ClinicTransaction, consult_id: str, by: Actor) -> Consult
     return await end(tx, consult, ConsultStatus.CONCLUDING, by, None)
 
 
-async def terminate(tx: ClinicTransaction, consult_id: str, by: Actor, outcome_code: str) -> Consult:
-    """Stop at once and send the patient to a physical hospital (CN-09). Raises InvalidInput, IllegalMove."""
+async def terminate(
+    tx: ClinicTransaction, consult_id: str, by: Actor, outcome_code: str, shared: Container[str] | None = None
+) -> Consult:
+    """Stop at once and send the patient to a physical hospital (CN-09). A panel that met leaves its copies, ordered in
+    this very transaction; `shared` as `copying.order` has it. Raises InvalidInput, IllegalMove.
+    """
     consult = await tx.consults.get(consult_id)
     await authorise(tx, by, Action.TERMINATE, consult)
     rules = rules_for(await tx.institutions.get(consult.institution_id), tx.now)
     checks.one_of("outcome_code", outcome_code, rules.rules["CN-09"].codes)
-    return await end(tx, consult, ConsultStatus.TERMINATED_UNSUITABLE, by, outcome_code)
+    return await end(tx, consult, ConsultStatus.TERMINATED_UNSUITABLE, by, outcome_code, shared)
 
 
 def require_advice(advice: str) -> str:
@@ -208,10 +212,15 @@ async def unsigned(tx: ClinicTransaction, consult: Consult) -> tuple[str, ...]:
     return (*missing, *await missing_of(tx, consult)) if consult.kind in PANELS else tuple(missing)
 
 
-async def end(
-    tx: ClinicTransaction, consult: Consult, to: ConsultStatus, by: Actor, outcome_code: str | None
+async def end(  # noqa: PLR0917
+    tx: ClinicTransaction,
+    consult: Consult,
+    to: ConsultStatus,
+    by: Actor,
+    outcome_code: str | None,
+    shared: Container[str] | None = None,
 ) -> Consult:
-    """Move the consult to a state without media; whoever is inside has left."""
+    """Move the consult to a state without media; whoever is inside has left. What is over then, and met, is copied."""
     changed = consult.move(to, tx.now, outcome_code)
     await aside.close(tx, consult, by)
     for seat in await tx.seats.find(consult_id=consult.id):
@@ -223,6 +232,8 @@ async def end(
     await tx.append(moved(consult, changed, by))
     if to is ConsultStatus.CANCELLED:
         await places.release(tx, consult.id, by)
+    if changed.over:
+        await copying.order(tx, changed, by, shared)
     return changed
 
 

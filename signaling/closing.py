@@ -11,6 +11,8 @@ from clinic.actor import Actor
 from clinic.consult import MOVES, Consult, ConsultStatus
 from clinic.errors import IllegalMove, NotPermitted
 from clinic.roles import Action, permits
+from consent import desk
+from consent.standing import shared_with
 from rtc.participant import Grants
 from signaling import views
 from signaling.errors import is_coded
@@ -51,7 +53,8 @@ async def terminate(live: Live, consult_id: str, by: Actor, *, reason_code: str,
     async def commit() -> None:
         async with live.db.begin() as tx:
             await tx.operation(op, by.seat_id or by.id)
-            await visit.terminate(tx, consult_id, by, reason_code)
+            shared = shared_with(await desk.records_of(tx, consult_id), tx.now)
+            await visit.terminate(tx, consult_id, by, reason_code, shared)
             await intake.on_consult_over(tx, consult_id)
 
     to = ConsultStatus.TERMINATED_UNSUITABLE

@@ -9,7 +9,7 @@ from audit.verify.copied_log import Trail
 from audit.verify.proving import canonical, sealed_claims
 from audit.verify.report import Report
 
-__all__ = ["Trail", "check_consents", "check_dossier", "check_paper"]
+__all__ = ["Trail", "check_consents", "check_dossier", "check_end", "check_paper"]
 _EVENTS = {  # type of the document, after "huizhen." -> code of the event that recorded its signature
     "opinion": "opinion.signed",
     "countersignature": "opinion.countersigned",
@@ -81,11 +81,26 @@ def check_consents(content: Mapping[str, Any], manifest: Mapping[str, Any], trai
         report.find("copy.consent", f"consent {row_id}", "on record in the trail, and not in the copy")
 
 
-def check_paper(pdf: bytes, dossier: bytes, manifest: Mapping[str, Any], trail: Trail, report: Report) -> None:
-    """The paper is the one that was filed, made of this very dossier."""
+def check_end(dossier: Mapping[str, Any], manifest: Mapping[str, Any], trail: Trail, report: Report) -> None:
+    """Whether it closed, or was ended early and how: what the trail says last of the consult."""
+    consult = str(manifest["consult"])
+    moved = trail.about(str(manifest["inviting"]), "visit.moved", consult)
+    said = {} if moved is None else moved["pub"]
+    end = dossier.get("ended")
+    known = ("closed", None) if end is None else (end["as"], end["code"])
+    if (said.get("to"), None if end is None else said.get("code")) != known:
+        report.find("copy.paper", "end", "the trail tells another end of the consult than this copy")
+    if manifest["v"] == 2 and (end is None or dossier["opinions"]):
+        report.find("copy.paper", "data/paper.pdf", "only a panel ended before anybody signed leaves no paper")
+
+
+def check_paper(pdf: bytes | None, dossier: bytes, manifest: Mapping[str, Any], trail: Trail, report: Report) -> None:
+    """The paper is the one that was filed, made of this very dossier; where there is none, none was filed."""
     filed = [event for event in trail.events.get(str(manifest["inviting"]), []) if event["k"] == "opinion.paper_filed"]
-    said = (sha256(pdf).hexdigest(), sha256(dossier).hexdigest())
-    if len(filed) != 1 or (filed[0]["pub"].get("pdf"), filed[0]["pub"].get("document")) != said:
+    said = (None if pdf is None else sha256(pdf).hexdigest(), sha256(dossier).hexdigest())
+    if pdf is None and not filed:
+        pass
+    elif len(filed) != 1 or (filed[0]["pub"].get("pdf"), filed[0]["pub"].get("document")) != said:
         report.find("copy.paper", "data/paper.pdf", "not the paper on record in the trail, or not made of this dossier")
     if canonical(json.loads(dossier)) != dossier:
         report.find("copy.malformed", "data/dossier.json", "not in its canonical form")

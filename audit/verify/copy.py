@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from audit.verify.copied import Trail, check_consents, check_dossier, check_paper
+from audit.verify.copied import Trail, check_consents, check_dossier, check_end, check_paper
 from audit.verify.copied_log import read_trail
 from audit.verify.notes import Keys
 from audit.verify.proving import canonical, sealed_claims
@@ -24,7 +24,8 @@ LARGEST = 256 << 20
 MOST_FILES = 64
 _DECLARATION, _SEALED = "bagit" + ".txt", "copy" + ".json"
 _TAGS = {_DECLARATION, _SEALED, "bag-info.txt", "manifest-sha256.txt", "tagmanifest-sha256.txt"}
-_NEEDED = {"data/consult.json", "data/dossier.json", "data/consents.json", "data/trail.json", "data/paper.pdf"}
+_NEEDED = {"data/consult.json", "data/dossier.json", "data/consents.json", "data/trail.json"}
+_PAPER = "data/paper.pdf"
 
 
 @dataclass(slots=True)
@@ -115,11 +116,12 @@ def _check(files: Mapping[str, bytes], keys: Keys, report: CopyReport) -> None:
         report.find("copy.malformed", _SEALED, "not in its canonical form")
         return
     manifest = outer["manifest"]
-    if (manifest["type"], manifest["v"]) != ("huizhen.consult-copy", 1):
+    if manifest["type"] != "huizhen.consult-copy" or manifest["v"] not in (1, 2):
         report.find("copy.malformed", _SEALED, "of a kind or version this verifier does not know")
         return
     _check_listed(files, manifest, report)
-    if missing := sorted(name for name in _NEEDED if name not in files):
+    papers = {_PAPER} if manifest["v"] == 1 else set()
+    if missing := sorted(name for name in _NEEDED | papers if name not in files):
         report.find("copy.missing", ", ".join(missing), "a copy without it proves nothing of the consult")
         return
     trail = read_trail(files["data/trail.json"], keys, str(manifest["consult"]), report)
@@ -127,7 +129,8 @@ def _check(files: Mapping[str, bytes], keys: Keys, report: CopyReport) -> None:
     dossier = json.loads(files["data/dossier.json"])
     check_dossier(dossier, manifest, trail, report)
     check_consents(json.loads(files["data/consents.json"]), manifest, trail, report)
-    check_paper(files["data/paper.pdf"], files["data/dossier.json"], manifest, trail, report)
+    check_end(dossier, manifest, trail, report)
+    check_paper(files.get(_PAPER), files["data/dossier.json"], manifest, trail, report)
     _tell(manifest, dossier, trail, report)
 
 
@@ -166,9 +169,19 @@ def _tell(manifest: Mapping[str, Any], dossier: Mapping[str, Any], trail: Trail,
         "copy of": str(manifest["holder"]["name"]),
         "consult": str(manifest["consult"]),
         "inviting institution": str(dossier["consult"]["institution"]["name"]),
+        **_told_end(dossier),
         "opinions": f"{len(opinions)} signed, {sum(bool(each['dissent']) for each in opinions)} dissenting",
         "joint report": "signed" if dossier["report"] else "",
         "decision": "" if decision is None else str(decision["document"]["adoption"]),
         "events": f"{report.leaves} in {len(trail.events)} logs, each proved against a signed checkpoint",
         "sealed": str(manifest["made_at"]),
     }
+
+
+def _told_end(dossier: Mapping[str, Any]) -> dict[str, str]:
+    """What a copy of a panel that did not close is."""
+    end = dossier.get("ended")
+    if end is None:
+        return {}
+    paper = "what was signed before the end" if dossier["opinions"] else "no opinion was signed; there is no paper"
+    return {"ended early": f"{end['as']} ({end['code']}), {end['at']}: {paper}"}

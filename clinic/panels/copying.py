@@ -1,8 +1,9 @@
-"""A closed consult is copied for each institution that took part; the order is a row of the closing transaction.
+"""A panel that is over is copied for each institution that took part; the order is a row of the ending transaction.
 
 Made after it in the background (`huizhen.copies`); a crash between the two leaves a row that says what is still due.
 """
 
+from collections.abc import Container
 from dataclasses import replace
 from uuid import uuid4
 
@@ -12,6 +13,8 @@ from audit.transaction import AuditEvent
 from clinic.actor import Actor
 from clinic.consult import PANELS, Consult
 from clinic.errors import CopyNotReady
+from clinic.panels import ending
+from clinic.panels.counting import PanelPapers
 from clinic.panels.outcome import CopyState, OpinionPaper, SealedCopy
 from clinic.panels.papers import papers_of
 from clinic.panels.traces import event
@@ -19,12 +22,21 @@ from clinic.roles import Action, Place, require
 from clinic.transaction import ClinicTransaction
 
 
-async def order(tx: ClinicTransaction, consult: Consult, by: Actor) -> tuple[SealedCopy, ...]:
-    """One copy for the inviting institution and one for each whose experts signed. None for other kinds."""
+async def order(
+    tx: ClinicTransaction, consult: Consult, by: Actor, shared: Container[str] | None = None
+) -> tuple[SealedCopy, ...]:
+    """One copy for the inviting institution and one for each whose experts signed, or took part in a panel that was
+    ended before they could. None for other kinds, nor for a panel that never met.
+
+    `shared`: institutions the patient shares with now, told by the edge: to another that signed nothing, nothing new
+    is given (PIPL art. 15, 23). None: not asked.
+    """
     if consult.kind not in PANELS:
         return ()
     papers = await papers_of(tx, consult.id)
-    holders = dict.fromkeys((consult.institution_id, *(row.expert_institution_id for row in papers.counted)))
+    if ending.ended_early(consult) and not ending.met(consult, papers):
+        return ()
+    holders = _holders(consult, papers, shared)
     ordered = []
     for holder in holders:
         copy_id = uuid4().hex
@@ -43,6 +55,15 @@ async def order(tx: ClinicTransaction, consult: Consult, by: Actor) -> tuple[Sea
         await tx.append(_event(EventCode.COPY_ORDERED, copy, by.id))
         ordered.append(copy)
     return tuple(ordered)
+
+
+def _holders(consult: Consult, papers: PanelPapers, shared: Container[str] | None) -> tuple[str, ...]:
+    signed = [row.expert_institution_id for row in papers.counted]
+    if ending.ended_early(consult):
+        signed += [row.expert_institution_id for row in papers.opinions if row.signed_at]
+        came = [seat.home_institution_id for seat in papers.taking_part]
+        signed += [each for each in came if shared is None or each in shared]
+    return tuple(dict.fromkeys((consult.institution_id, *signed)))
 
 
 async def due(tx: ClinicTransaction) -> tuple[SealedCopy, ...]:
@@ -75,8 +96,8 @@ async def sealed(tx: ClinicTransaction, made: SealedCopy) -> SealedCopy:
 
 
 async def listed(tx: ClinicTransaction, by: Actor) -> tuple[SealedCopy, ...]:
-    """The copies of the archivist's institution. Raises NotPermitted."""
-    require(by, Action.TAKE_COPY, Place(by.institution_id))
+    """The copies of the archive's institution. Raises NotPermitted."""
+    require(by, Action.SEARCH_ARCHIVE, Place(by.institution_id))
     return tuple(await tx.sealed_copies.find(institution_id=by.institution_id))
 
 

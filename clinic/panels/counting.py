@@ -55,8 +55,9 @@ class PanelPapers:
         return self._unsigned(released=True)
 
     def _unsigned(self, *, released: bool) -> frozenset[str]:
-        seats = [seat for seat in self.seats if (seat.home_institution_id in self.released) == released]
-        came = {seat.person_id for seat in seats if seat.role in EXPERTS and self._came(seat)}
+        came = {
+            seat.person_id for seat in self.taking_part if (seat.home_institution_id in self.released) == released
+        }
         handed = {row.expert_id: row.stand_in_id for row in self.due if row.handed_at and row.stand_in_id}
         owing = {handed.get(person, person) for person in came if person is not None}
         signed = {row.expert_id for row in self.standing if row.signed_at}
@@ -71,6 +72,11 @@ class PanelPapers:
     def handed_over(self) -> frozenset[str]:
         """Experts whose opinion somebody else gives now."""
         return frozenset(row.expert_id for row in self.due if row.handed_at)
+
+    @property
+    def taking_part(self) -> tuple[Seat, ...]:
+        """Seats of the experts who came, in the room or in writing, or signed."""
+        return tuple(seat for seat in self.seats if seat.role in EXPERTS and self._came(seat))
 
     @property
     def chair(self) -> str | None:

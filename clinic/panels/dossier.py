@@ -4,6 +4,9 @@ from typing import Any
 
 from clinic.consult import Consult
 from clinic.errors import PapersMissing
+from clinic.overlays import rules_for
+from clinic.panels import ending
+from clinic.panels.counting import PanelPapers
 from clinic.panels.documents import (
     countersign_document,
     decision_document,
@@ -20,14 +23,17 @@ TYPE = "huizhen.consult-opinion"
 async def dossier(tx: ClinicTransaction, consult: Consult) -> dict[str, Any]:
     """Request, opinions (the chair's first), joint report, words on it, decision; each as sealed, with its seal.
 
-    The same before and after the consult closed, whatever is referred or done later. Raises PapersMissing.
+    The same before and after the consult closed, whatever is referred or done later. Of a panel that was ended early
+    (CN-09): what was signed until then, and the end in words. Raises PapersMissing.
     """
     papers = await papers_of(tx, consult.id)
-    if missing := await missing_of(tx, consult, papers):
+    early = ending.ended_early(consult)
+    if not early and (missing := await missing_of(tx, consult, papers)):
         raise PapersMissing(missing)
     report, decision = papers.report, papers.decision
     marks = await tx.report_marks.find(consult_id=consult.id)
-    opinions = sorted(papers.counted, key=lambda row: row.expert_id != papers.chair)
+    standing = ending.signed_until(papers) if early else papers.counted
+    opinions = sorted(standing, key=lambda row: row.expert_id != papers.chair)
     by_id = {row.id: row for row in papers.opinions}
     signed = report is not None and report.signed_at is not None
     return {
@@ -44,6 +50,7 @@ async def dossier(tx: ClinicTransaction, consult: Consult) -> dict[str, Any]:
             {"document": countersign_document(word, by_id[word.opinion_id]), "seal": word.signature}
             for word in papers.countersignatures
         ],
+        **(await _ended(tx, consult, papers) if early else {}),
         "report": {"document": report_document(report), "seal": report.signature} if report and signed else None,
         "marks": [
             {"document": mark_document(mark, report), "seal": mark.signature} for mark in marks if report is not None
@@ -55,6 +62,11 @@ async def dossier(tx: ClinicTransaction, consult: Consult) -> dict[str, Any]:
         **await _afterwards(tx, consult),
         **await _releases(tx, consult),
     }  # fmt: skip
+
+
+async def _ended(tx: ClinicTransaction, consult: Consult, papers: PanelPapers) -> dict[str, Any]:
+    rules = rules_for(await tx.institutions.get(consult.institution_id), consult.closed_at or tx.now)
+    return {"ended": ending.told(consult, papers, rules)}
 
 
 async def _request(tx: ClinicTransaction, consult: Consult) -> dict[str, Any] | None:

@@ -104,7 +104,8 @@ async def recording(call: Call[NoBody]) -> RecordingEntry:
     dates = await _due_dates(call.tx, entry.recording.institution_id)
     record = entry.record
     disposed = await call.tx.disposals.get(record.disposal_id) if record and record.disposal_id else None
-    holds = await call.tx.legal_holds.find(consult_id=entry.consult.id)
+    own = {"consult_id": entry.consult.id, "institution_id": entry.recording.institution_id}
+    holds = await call.tx.legal_holds.find(**own)
     if not _of_the_archive(call, entry):  # who asked and why, and disputes, are not for those who were in the visit
         return RecordingEntry(
             **(await _row(entry, dates, call)).model_dump(), access_requests=[], holds=[], disposal=None

@@ -2,24 +2,47 @@
 
 from aiohttp import web
 
-from clinic.panels import copying
+from archive import copies, holds
 from clinic.roles import Action
+from huizhen.api.archive import hold_view
 from huizhen.api.call import Call
 from huizhen.api.outcome_views import copy_view
 from huizhen.api.route import Own, Route, Table, Unit, public, staff
+from huizhen.api.shapes.archive import BecauseBody, HoldView, RetainedView
 from huizhen.api.shapes.base import Items, NoBody, Stream
-from huizhen.api.shapes.outcome import CopyView, PaperCheck
+from huizhen.api.shapes.outcome import KeptCopyView, PaperCheck
+from huizhen.store.tables import StoreTransaction
 
 
-async def listed(call: Call[NoBody]) -> Items[CopyView]:
-    rows = await copying.listed(call.tx, call.actor)
-    return Items(items=[await copy_view(call.tx, row) for row in reversed(rows)])
+async def listed(call: Call[NoBody]) -> Items[KeptCopyView]:
+    rows = await copies.kept(call.tx, call.actor)
+    return Items(items=[await _kept_view(call.tx, row) for row in reversed(rows)])
+
+
+async def _kept_view(tx: StoreTransaction, row: copies.KeptCopy) -> KeptCopyView:
+    """Why it is held is said to the archive of its own institution only, so not in `copy_view`."""
+    record = row.record
+    retained = record and RetainedView(
+        record_id=record.id,
+        state=record.state.value,
+        due_on=None if row.due_on is None else row.due_on.isoformat(),
+        policy_version=record.policy_version,
+        held=row.held,
+    )
+    shown = await copy_view(tx, row.copy)
+    held_by = [await hold_view(tx, hold) for hold in row.holds]
+    return KeptCopyView(**shown.model_dump(), retained=retained, holds=held_by)
+
+
+async def place_hold(call: Call[BecauseBody]) -> HoldView:
+    hold = await holds.place_on_copy(call.tx, call.actor, call.path("copy"), call.body.reason)
+    return await hold_view(call.tx, hold)
 
 
 async def package(call: Call[NoBody]) -> web.Response:
     """The taking is on record first; then the copy is read and opened, outside any transaction."""
     async with call.services.db.begin() as tx:
-        copy = await copying.take(tx, call.path("copy"), call.actor)
+        copy = await copies.take(tx, call.actor, call.path("copy"))
     data = await call.services.outcome.read(copy)
     headers = {
         "Content-Disposition": f'attachment; filename="huizhen-copy-{copy.id[:8]}.zip"',
@@ -56,9 +79,9 @@ ROUTES: Table = (
         method="GET",
         path="/api/copies",
         handler=listed,
-        policy=staff(Action.TAKE_COPY, own=Own.HOUSE),
-        answer=Items[CopyView],
-        summary="My institution's sealed copies of expert consults",
+        policy=staff(Action.SEARCH_ARCHIVE, own=Own.HOUSE),
+        answer=Items[KeptCopyView],
+        summary="My institution's sealed copies of expert consults, their clocks and holds",
     ),
     Route(
         method="GET",
@@ -68,6 +91,16 @@ ROUTES: Table = (
         answer=Stream,
         unit=Unit.NONE,
         summary="One copy as a zip that `huizhen verify` proves; the taking is on record",
+    ),
+    Route(
+        method="POST",
+        path="/api/copies/{copy}/holds",
+        handler=place_hold,
+        policy=staff(Action.PLACE_HOLD, own=Own.COPY),
+        body=BecauseBody,
+        answer=HoldView,
+        unit=Unit.WRITE,
+        summary="Stop erasure of my institution's copy; lifted as any hold, by another person",
     ),
     Route(
         method="GET",

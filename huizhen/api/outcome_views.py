@@ -3,7 +3,8 @@
 from clinic.calendar import local_date
 from clinic.consult import Consult
 from clinic.notes import WRITABLE
-from clinic.panels import following, lateness
+from clinic.overlays import rules_for
+from clinic.panels import ending, following, lateness
 from clinic.panels.counting import EXPERTS, PanelPapers, opinion_of
 from clinic.panels.outcome import FollowUpTask, Referral, SealedCopy
 from clinic.panels.papers import missing_of, papers_of
@@ -12,10 +13,12 @@ from clinic.panels.signers import Signer
 from clinic.people import Role, Staff
 from huizhen.api import render
 from huizhen.api.names import who
+from huizhen.api.shapes.base import Label
 from huizhen.api.shapes.consult import OpinionView
 from huizhen.api.shapes.outcome import (
     CopyView,
     CountersignView,
+    EndedView,
     MarkView,
     OutcomeView,
     OwedView,
@@ -33,7 +36,7 @@ async def outcome_view(tx: StoreTransaction, consult: Consult, reader: Staff) ->
     filed = await tx.opinion_papers.find(consult_id=consult.id)
     marks = await tx.report_marks.find(consult_id=consult.id)
     return OutcomeView(
-        missing=list(await missing_of(tx, consult, papers)),
+        missing=[] if ending.ended_early(consult) else list(await missing_of(tx, consult, papers)),
         report=await _report(tx, papers, reader),
         marks=[
             MarkView(expert=signer_view(row.author), agrees=row.agrees, remark=row.remark, signed_at=row.signed_at)
@@ -55,8 +58,17 @@ async def outcome_view(tx: StoreTransaction, consult: Consult, reader: Staff) ->
         tasks=[await task_view(tx, row) for row in await tx.follow_up_tasks.find(consult_id=consult.id)],
         paper=PaperView(code=filed[0].code, sha256=filed[0].pdf_sha256, made_at=filed[0].made_at) if filed else None,
         copies=[await copy_view(tx, row) for row in await tx.sealed_copies.find(consult_id=consult.id)],
+        ended=await _ended(tx, consult, papers),
         may=_may(consult, papers, reader, {row.expert_id for row in marks}),
     )
+
+
+async def _ended(tx: StoreTransaction, consult: Consult, papers: PanelPapers) -> EndedView | None:
+    if not ending.ended_early(consult) or not ending.met(consult, papers) or consult.closed_at is None:
+        return None
+    rules = rules_for(await tx.institutions.get(consult.institution_id), consult.closed_at)
+    told = ending.told(consult, papers, rules)
+    return EndedView(at=consult.closed_at, said=Label(**told["said"]), paper=bool(ending.signed_until(papers)))
 
 
 async def _report(tx: StoreTransaction, papers: PanelPapers, reader: Staff) -> ReportView | None:

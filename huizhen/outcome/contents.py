@@ -22,6 +22,7 @@ async def record_of(tx: StoreTransaction, consult: Consult) -> bytes:
             "institution": consult.institution_id,
             "kind": consult.kind,
             "status": consult.status,
+            "outcome": consult.outcome_code or "",
             "department": consult.department,
             "doctor": consult.doctor_id,
             "patient": consult.patient_id,

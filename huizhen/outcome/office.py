@@ -12,6 +12,7 @@ from audit.proof import Prover
 from audit.transaction import Database
 from clinic.consult import PANELS, Consult, ConsultStatus
 from clinic.documents import canonical, digest
+from clinic.errors import PapersMissing
 from clinic.panels import copying
 from clinic.panels.dossier import dossier
 from clinic.panels.outcome import CopyState, OpinionPaper, SealedCopy
@@ -49,6 +50,11 @@ class Tools:
     vault: Vault
     clock: Callable[[], datetime]
     base_url: Callable[[], str]
+
+
+def _printable(document: Mapping[str, Any]) -> bool:
+    """Something was signed; a panel ended before that leaves no paper."""
+    return bool(document["opinions"] or document["decision"])
 
 
 class OutcomeOffice:
@@ -124,6 +130,8 @@ class OutcomeOffice:
             document = None if filed and locale == "zh" else await dossier(tx, consult)
         if document is None:
             return await self._tools.vault.read(place_of(filed[0]), filed[0].pdf_sha256)
+        if not _printable(document):
+            raise PapersMissing(("opinion",))
         return await self._print(consult, document, locale)
 
     async def attest_open(self) -> int:
@@ -163,8 +171,8 @@ class OutcomeOffice:
             new += 1
         return new
 
-    async def _file(self, consult_id: str) -> OpinionPaper:
-        """The paper's row; the paper made, signed and stored first where there is none yet."""
+    async def _file(self, consult_id: str) -> OpinionPaper | None:
+        """The paper's row; the paper made, signed and stored first where there is none yet. None: nothing to print."""
         tools = self._tools
         async with tools.db.read() as tx:
             known = await tx.opinion_papers.find(consult_id=consult_id)
@@ -172,6 +180,8 @@ class OutcomeOffice:
                 return known[0]
             consult = await tx.consults.get(consult_id)
             document = await dossier(tx, consult)
+            if not _printable(document):
+                return None
             papers = await panel_papers.sealed_papers(tx, consult_id)
             held = {paper.id: await panel_papers.held(tx, paper.id) for paper in papers}
         for each in papers:  # a last word of the authorities, before the copies are made of it
@@ -194,7 +204,7 @@ class OutcomeOffice:
         statement = Statement(house.name, _REASONS.get(locale, _REASONS["zh"]), house.phone)
         return await asyncio.to_thread(signed, pdf, identity, statement, now)
 
-    async def _content(self, copy: SealedCopy, paper: OpinionPaper) -> dict[str, bytes]:
+    async def _content(self, copy: SealedCopy, paper: OpinionPaper | None) -> dict[str, bytes]:
         tools = self._tools
         async with tools.db.read() as tx:
             consult = await tx.consults.get(copy.consult_id)
@@ -207,7 +217,8 @@ class OutcomeOffice:
             }
             trail = await contents.trail_of(tx, (copy.inviting_institution_id, copy.institution_id), consult.id)
         content["trail.json"] = await contents.proved(tools.prover, trail)
-        content["paper.pdf"] = await tools.vault.read(place_of(paper), paper.pdf_sha256)
+        if paper is not None:
+            content["paper.pdf"] = await tools.vault.read(place_of(paper), paper.pdf_sha256)
         return content
 
 

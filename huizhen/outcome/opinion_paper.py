@@ -43,14 +43,14 @@ def paper_of(dossier: Mapping[str, Any], address: str, locale: str) -> Paper:
         "title": title,
         "institution": sheet.named(consult["institution"]),
         "number": f"{say['number']} {code}",
-        "words": {key: value for key, value in say.items() if isinstance(value, str)},
+        "words": sheet.words(),
+        "ended": sheet.ended(),
         "patient": sheet.patient(),
         "facts": sheet.facts(),
         "request": sheet.request(),
         "opinions": [sheet.opinion(row, number) for number, row in enumerate(dossier["opinions"], 1)],
         "released": sheet.released(),
         "quorum": sheet.quorum(),
-        "no_report": say["no_report" if len(dossier["opinions"]) == 1 else "no_report_left"],
         "report": sheet.report(),
         "decision": sheet.decision(),
         "liability": label(say["liabilities"], (dossier["request"] or {}).get("liability", "inviting")),
@@ -79,6 +79,19 @@ class _Sheet:
         parts += [part for part in (self._dossier["report"], self._dossier["decision"]) if part]
         last: datetime = max(part["document"]["signed_at"] for part in parts)
         return last.astimezone(UTC)
+
+    def words(self) -> dict[str, str]:
+        """Those of the template; what was not signed has the reason it was not signed for."""
+        plain = {key: value for key, value in self._say.items() if isinstance(value, str)}
+        if "ended" in self._dossier:
+            return plain | {"no_report": plain["ended_no_report"], "no_decision": plain["ended_no_decision"]}
+        alone = len(self._dossier["opinions"]) == 1
+        return plain if alone else plain | {"no_report": plain["no_report_left"]}
+
+    def ended(self) -> str:
+        """That the panel was ended before it could close, and why (CN-09)."""
+        end = self._dossier.get("ended")
+        return "" if end is None else f"{self._minute(end['at'])}  {end['said'][self._lang]}"
 
     def named(self, house: Mapping[str, Any]) -> str:
         return str((house.get("name_en") or house["name"]) if self._lang == "en" else house["name"])
@@ -137,6 +150,7 @@ class _Sheet:
             "dissent": bool(document["dissent"]),
             "signature": self._signature(row, say["signature"]),
             "countersigned": words_on,
+            "awaits": say["trainee"] if document.get("countersign") and not words_on else "",
         }
 
     def report(self) -> dict[str, Any] | None:

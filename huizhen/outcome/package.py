@@ -46,7 +46,7 @@ def packed(sealer: Sealer, copy: SealedCopy, holder: str, content: Mapping[str, 
 def _manifest(copy: SealedCopy, holder: str, content: Mapping[str, bytes], made_at: datetime) -> dict[str, Any]:
     return {
         "type": TYPE,
-        "v": 1,
+        "v": 1 if "paper.pdf" in content else 2,  # a panel ended before anybody signed leaves no paper
         "id": copy.id,
         "consult": copy.consult_id,
         "holder": {"id": copy.institution_id, "name": holder},

@@ -106,6 +106,20 @@ class House:
         await self.world.withdraw(patient, Purpose.SHARE_PANEL)
         return await self._decided(consult, Adoption.NOTHING)
 
+    async def terminated(self, opinions: int = 0, *, code: str = "needs_examination") -> Consult:
+        """A panel that met, some of whose experts signed, stopped as unsuitable by the inviting doctor."""
+        world = self.world
+        consult = await meeting(world)
+        async with world.db.read() as tx:
+            (patient,) = await tx.seats.find(consult_id=consult.id, role=Role.PATIENT)
+        await world.sign(patient)
+        for expert in world.experts[:opinions]:
+            await world.opinion(consult, expert)
+        async with world.db.begin() as tx:
+            ended = await visit.terminate(tx, consult.id, Actor.staff(world.clinic_doctor), code)
+            await intake.on_consult_over(tx, consult.id)
+        return ended
+
     async def finished(self, consult: Consult) -> Consult:
         """The report and the decision after its opinions; closed."""
         await report(self.world, consult)

@@ -315,3 +315,18 @@ async def test_nobody_presides_where_there_is_no_panel(house: PanelWard) -> None
     doctor, _ = await visit.in_call()
     assert doctor.panel == {}
     assert (await doctor.act("panel.open"))["code"] == "access.denied"
+
+
+async def test_a_panel_stopped_as_unsuitable_leaves_each_house_that_met_its_copy(house: PanelWard) -> None:
+    pages = await house.met()
+    assert (await pages["doctor"].act("terminate", reason_code="needs_examination", advice=""))["ok"]
+    ordered = {row.institution_id for row in house.db.rows("sealed_copies")}
+    assert ordered == {house.world.home.id, house.world.partner.id, house.university.id}
+
+
+async def test_and_none_to_whom_the_patient_shares_no_more(house: PanelWard) -> None:
+    """PIPL art. 15, 23: sharing taken back before anybody signed."""
+    pages = await house.met()
+    assert (await pages["patient"].act("consent.withdraw", purposes=["share_panel"]))["ok"]
+    assert (await pages["doctor"].act("terminate", reason_code="emergency", advice=""))["ok"]
+    assert {row.institution_id for row in house.db.rows("sealed_copies")} == {house.world.home.id}

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from clinic.panels.outcome import CopyState, Direction, ReferralState, TaskState
-from huizhen.api.shapes.base import Answer, Body, GivenDate, Id, Moment, Reason, Text
+from huizhen.api.shapes.archive import HoldView, RetainedView
+from huizhen.api.shapes.base import Answer, Body, GivenDate, Id, Label, Moment, Reason, Text
 
 Remark = Annotated[str, Field(max_length=1_000)]
 
@@ -145,6 +146,21 @@ class CopyView(Answer):
     sha256: str
 
 
+class KeptCopyView(CopyView):
+    """As the archive of its institution sees it. `retained` is None until it is sealed."""
+
+    retained: RetainedView | None = None
+    holds: list[HoldView]
+
+
+class EndedView(Answer):
+    """A panel that met and was ended early: when and why in words, and whether there is anything to print."""
+
+    at: Moment
+    said: Label
+    paper: bool
+
+
 class OutcomeView(Answer):
     """`missing`: papers without which the consult does not close (opinion, countersign, report, decision).
 
@@ -161,6 +177,7 @@ class OutcomeView(Answer):
     tasks: list[TaskView]
     paper: PaperView | None = None
     copies: list[CopyView]
+    ended: EndedView | None = None
     may: list[str]
 
 

@@ -22,6 +22,7 @@ import sourcesEn from "@/locales/en/sources.json";
 import uploadsEn from "@/locales/en/uploads.json";
 import templatesEn from "@/locales/en/templates.json";
 import waitingEn from "@/locales/en/waiting.json";
+import copiesEn from "@/locales/en/copies.json";
 import writtenEn from "@/locales/en/written.json";
 import actsZh from "@/locales/zh/acts.json";
 import archiveZh from "@/locales/zh/archive.json";
@@ -42,16 +43,17 @@ import sourcesZh from "@/locales/zh/sources.json";
 import uploadsZh from "@/locales/zh/uploads.json";
 import templatesZh from "@/locales/zh/templates.json";
 import waitingZh from "@/locales/zh/waiting.json";
+import copiesZh from "@/locales/zh/copies.json";
 import writtenZh from "@/locales/zh/written.json";
 import Shell from "./Shell.vue";
 import { router } from "./router";
 
 startI18n({
   zh: {
-    shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh, gates: gatesZh, uploads: uploadsZh, templates: templatesZh, papers: papersZh, waiting: waitingZh, glance: glanceZh, policy: policyZh, parties: partiesZh, requests: requestsZh, acts: actsZh, panelroom: panelroomZh, written: writtenZh, images: imagesZh, outcome: outcomeZh, sources: sourcesZh,
+    shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh, gates: gatesZh, uploads: uploadsZh, templates: templatesZh, papers: papersZh, waiting: waitingZh, glance: glanceZh, policy: policyZh, parties: partiesZh, requests: requestsZh, acts: actsZh, panelroom: panelroomZh, written: writtenZh, images: imagesZh, outcome: outcomeZh, sources: sourcesZh, copies: copiesZh,
   },
   en: {
-    shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn, gates: gatesEn, uploads: uploadsEn, templates: templatesEn, papers: papersEn, waiting: waitingEn, glance: glanceEn, policy: policyEn, parties: partiesEn, requests: requestsEn, acts: actsEn, panelroom: panelroomEn, written: writtenEn, images: imagesEn, outcome: outcomeEn, sources: sourcesEn,
+    shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn, gates: gatesEn, uploads: uploadsEn, templates: templatesEn, papers: papersEn, waiting: waitingEn, glance: glanceEn, policy: policyEn, parties: partiesEn, requests: requestsEn, acts: actsEn, panelroom: panelroomEn, written: writtenEn, images: imagesEn, outcome: outcomeEn, sources: sourcesEn, copies: copiesEn,
   },
 });
 startReasons();

@@ -1,4 +1,6 @@
 /** Shapes of a consult's outcome (docs/protocol.md), as the console reads them. */
+import type { Hold } from "./types";
+
 export interface Signer { name: string; title: string; department: string; institution: string }
 export interface Referral {
   id: string; consult_id: string; number: string; direction: "out" | "back"; from_institution: string; to_institution: string;
@@ -13,6 +15,10 @@ export interface Copy {
   id: string; consult_id: string; institution: string; inviting_institution: string; state: "due" | "sealed";
   ordered_at: string; sealed_at?: string | null; size: number; sha256: string;
 }
+/** As the archive of its institution sees it: `retained` begins with the sealing. */
+export interface KeptCopy extends Copy {
+  retained?: { state: string; due_on?: string | null; held: boolean } | null; holds: Hold[];
+}
 export interface Owed {
   expert: string; expert_id: string; institution: string; due_at?: string | null; late: boolean; reminders: number;
   stand_in: string; handed_at?: string | null;
@@ -25,6 +31,8 @@ export interface Outcome {
   owed: Owed[]; released: string[]; referrals: Referral[]; tasks: Task[];
   paper?: { code: string; sha256: string; made_at: string } | null;
   copies: Copy[]; may: string[];
+  /** Ended before it could close: why in words, and whether there is anything to print. */
+  ended?: { at: string; said: { zh: string; en: string }; paper: boolean } | null;
 }
 export interface ToCountersign {
   opinion: string; consult_id: string; author: Signer; inviting_institution: string; reason: string; summary: string;

@@ -69,7 +69,7 @@ export const routes: RouteRecordRaw[] = [
   },
   {
     path: "/console/copies", name: "copies", component: () => import("./pages/CopiesPage.vue"),
-    meta: { title: "copies", icon: "copy", roles: ["archivist"], rail: true },
+    meta: { title: "copies", icon: "copy", roles: RECORDS, rail: true },
   },
   {
     path: "/console/follow-ups", name: "follow_ups", component: () => import("./pages/FollowUpsPage.vue"),
