@@ -62,6 +62,7 @@ BESIDE: Mapping[str, tuple[str, ...]] = {
         "other_withdraws_stop", "other_withdraws_privacy_interval", "recording_basis_consent",
         "recording_basis_legal_duty",
     ),
+    "HZ-18": ("walk_in_minutes",),
     "HZ-25": ("opinion_hours", "first_reminder_hours", "second_reminder_hours"),
     "HZ-26": ("experts", "chair"),
     "HZ-27": ("required",),
