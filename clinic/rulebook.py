@@ -66,7 +66,7 @@ BESIDE: Mapping[str, tuple[str, ...]] = {
     "HZ-25": ("opinion_hours", "first_reminder_hours", "second_reminder_hours"),
     "HZ-26": ("experts", "chair"),
     "HZ-27": ("required",),
-    "HZ-28": ("longest_days",),
+    "HZ-28": ("longest_days", "remind_from_hour"),
     "HZ-20": ("routine_hours", "urgent_minutes"),
     "HZ-21": ("routine_minutes", "urgent_minutes"),
     "HZ-22": ("before_minutes",),
