@@ -15,7 +15,7 @@ from clinic.calendar import local_date
 from clinic.consult import PANELS, Consult, ConsultKind, ConsultStatus, FollowUpEvidence, Seat, SeatState
 from clinic.errors import AdmissionRefused, IllegalMove, InvalidInput
 from clinic.overlays import rules_for
-from clinic.panels import settling
+from clinic.panels import hours, settling
 from clinic.people import GUESTS, Patient, Role, Staff
 from clinic.roles import Action, Place, require
 from clinic.rulebook import RuleSet
@@ -64,10 +64,13 @@ class Booked:
     admission: Admission
 
 
-async def book(tx: ClinicTransaction, new: NewConsult, actor: Actor, rules: RuleSet | None = None) -> Booked:
+async def book(
+    tx: ClinicTransaction, new: NewConsult, actor: Actor, rules: RuleSet | None = None, *, held: bool = False
+) -> Booked:
     """A consult with the doctor's and the patient's seats, judged now (`Stage.BOOKING`) and again at the door.
 
-    Raises AdmissionRefused, InvalidInput, NotPermitted, MissingRow.
+    `held`: the caller holds the doctor's hours already. Raises DoctorBusy, DoctorInPanel, AdmissionRefused,
+    InvalidInput, NotPermitted, MissingRow.
     """
     doctor, patient = await tx.staff.get(new.doctor_id), await tx.patients.get(new.patient_id)
     home = doctor.institution_id
@@ -82,6 +85,8 @@ async def book(tx: ClinicTransaction, new: NewConsult, actor: Actor, rules: Rule
     verdict = judge(await people_facts(tx, consult, rules), rules, tx.now, Stage.BOOKING)
     if not verdict.allowed:
         raise AdmissionRefused(verdict.codes)
+    if not held:
+        await hours.book(tx, consult, rules)
     doctor_seat = _seat(consult, leading, doctor, actor.id, tx.now)
     patient_seat = _seat(consult, Role.PATIENT, patient, actor.id, tx.now)
     await tx.consults.add(consult)

@@ -155,6 +155,12 @@ class DoctorBusy(ClinicError):
     code = "slot.doctor_busy"
 
 
+class DoctorInPanel(DoctorBusy):
+    """The doctor accepted to advise in a panel of another institution at that time (HZ-18)."""
+
+    code = "slot.doctor_in_panel"
+
+
 class NotWaiting(ClinicError):
     """Nobody waits there."""
 

@@ -1,4 +1,4 @@
-"""Messages to patients: what they say, when they are tried again, and the one port they leave by (HZ-15).
+"""Messages to patients and staff: what they say, when they are tried again, and the one port they leave by (HZ-15).
 
 A message holds the house, the time, the telephone number and the link; no name, department or reason of the visit. The
 link's secret is in the sealed content only: rows, events and logs hold ids and states.
@@ -33,12 +33,22 @@ class NoticeKind(StrEnum):
     REMINDER = "reminder"
     TIME_CHANGED = "time_changed"
     CANCELLED = "cancelled"
+    REQUEST_UNANSWERED = "request_unanswered"  # to staff, from here on
+    PANEL_NEAR = "panel_near"
+    OPINION_DUE = "opinion_due"
+    TASK_DUE = "task_due"
+
+
+TO_STAFF = frozenset(
+    {NoticeKind.REQUEST_UNANSWERED, NoticeKind.PANEL_NEAR, NoticeKind.OPINION_DUE, NoticeKind.TASK_DUE}
+)
 
 
 class Channel(StrEnum):
     SMS = "sms"
     EMAIL = "email"
     WECHAT = "wechat"  # template message
+    ACCOUNT = "account"  # the house's own staff messenger; the address is the login
 
 
 class NoticeState(StrEnum):
@@ -65,7 +75,7 @@ class Notice:
     id: str
     institution_id: str
     consult_id: str
-    seat_id: str
+    seat_id: str  # the patient's; of a message to staff the person's id (`TO_STAFF`)
     kind: NoticeKind
     key: str
     channel: Channel
@@ -105,7 +115,7 @@ class DeliveryFailed(Exception):
 
 
 class Notifier(Protocol):
-    """The one way out for messages to patients, whatever the channel."""
+    """The one way out for messages, whatever the channel."""
 
     async def deliver(self, letter: Letter) -> NoticeState:
         """SENT or FOR_STAFF. Raises DeliveryFailed."""
@@ -157,6 +167,18 @@ def compose(kind: NoticeKind, consult: Consult, house: Institution, *, locale: s
     return template["subject"], template["text"].format(**holes)
 
 
+def compose_for_staff(  # noqa: PLR0917
+    kind: NoticeKind, asking: Institution, until: datetime, time_zone: str, url: str, locale: str = LOCALES[0]
+) -> tuple[str, str]:
+    """Subject and text: which institution asks, the hour, what kind of thing, the page; nothing of the patient."""
+    template = words(locale)[kind.value]
+    title = (
+        asking.name_en if locale == "en" and asking.name_en else asking.name
+    )  # colleagues elsewhere know no short one
+    holes = {"house": title, "when": local_time(until, time_zone, locale), "url": url}
+    return template["subject"], template["text"].format(**holes)
+
+
 def pause_after(attempts: int, policy: RuleSet) -> timedelta | None:
     """How long to wait after so many failed tries; None when it was the last."""
     if attempts >= policy.value("HZ-15", "attempts"):
@@ -176,21 +198,38 @@ class NewNotice:
     url: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Whose outbox it lies in, and for whom: a seat, or a member of staff."""
+
+    institution_id: str
+    consult_id: str
+    whom: str
+
+
 async def queue(
     tx: ClinicTransaction, envelope: Envelope, new: NewNotice, by: Actor, *, consult: Consult, seat: Seat
 ) -> Notice | None:
     """Into the outbox, once: None when the same message was queued before."""
-    known_id = notice_id(seat.id, new.kind, new.key)
+    house = await tx.institutions.get(consult.institution_id)
+    said = compose(new.kind, consult, house, locale=new.locale, url=new.url)
+    return await put(tx, envelope, new, Bound(consult.institution_id, consult.id, seat.id), said, by)
+
+
+async def put(  # noqa: PLR0917
+    tx: ClinicTransaction, envelope: Envelope, new: NewNotice, to: Bound, said: tuple[str, str], by: Actor
+) -> Notice | None:
+    """A message whose subject and text are composed, once: None when it was queued before."""
+    known_id = notice_id(to.whom, new.kind, new.key)
     if await tx.notices.find(id=known_id):
         return None
-    house = await tx.institutions.get(consult.institution_id)
-    subject, text = compose(new.kind, consult, house, locale=new.locale, url=new.url)
+    subject, text = said
     plain = {"address": new.address, "subject": subject, "text": text, "url": new.url}
     notice = Notice(
         id=known_id,
-        institution_id=consult.institution_id,
-        consult_id=consult.id,
-        seat_id=seat.id,
+        institution_id=to.institution_id,
+        consult_id=to.consult_id,
+        seat_id=to.whom,
         kind=new.kind,
         key=new.key,
         channel=new.channel,

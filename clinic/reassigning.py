@@ -13,6 +13,7 @@ from clinic.admission import Stage, facts_of, judge
 from clinic.consult import Consult, ConsultStatus, Seat, SeatState
 from clinic.errors import AdmissionRefused, IllegalMove, InvalidInput
 from clinic.overlays import rules_for
+from clinic.panels import hours
 from clinic.people import Role, Staff
 from clinic.places import release
 from clinic.roles import Action
@@ -32,16 +33,18 @@ class Reassigned:
 async def reassign(tx: ClinicTransaction, consult_id: str, doctor_id: str, by: Actor) -> Reassigned:
     """Judged as a booking with the new doctor; the former one's seat closes, the patient's stays as it is.
 
-    Raises AdmissionRefused, IllegalMove, InvalidInput, NotPermitted, MissingRow.
+    Raises AdmissionRefused, DoctorBusy, DoctorInPanel, IllegalMove, InvalidInput, NotPermitted, MissingRow.
     """
     consult = await tx.consults.get(consult_id)
     await authorise(tx, by, Action.REASSIGN, consult)
     doctor, role = await _taking_over(tx, consult, doctor_id)
     changed = replace(consult, doctor_id=doctor.id)
     facts = await facts_of(tx, changed)
-    verdict = judge(facts, rules_for(facts.institution, tx.now), tx.now, Stage.BOOKING)
+    rules = rules_for(facts.institution, tx.now)
+    verdict = judge(facts, rules, tx.now, Stage.BOOKING)
     if not verdict.allowed:
         raise AdmissionRefused(verdict.codes)
+    await hours.take_over(tx, changed, rules)
     await release(tx, consult_id, by)
     former = await _closed(tx, consult, role)
     fresh = await _seated(tx, changed, doctor, role, by)

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from audit.errors import MissingRow
 from audit.events import EventCode
-from audit.transaction import After, AuditEvent
+from audit.transaction import AuditEvent
 from clinic import booking
 from clinic.access import authorise
 from clinic.actor import Actor
@@ -20,9 +20,9 @@ from clinic.calendar import local_date
 from clinic.consult import PANELS, Consult, ConsultKind, ConsultStatus
 from clinic.errors import DoctorBusy, IllegalMove, InvalidInput, SlotClosed, SlotFull
 from clinic.overlays import rules_for
-from clinic.panels import settling
+from clinic.panels import hours, settling
 from clinic.people import AccountState, Institution, Staff
-from clinic.places import UNDONE, Slot, SlotPlace, SlotState, overlap, place_id, release, turn_page, turned
+from clinic.places import Slot, SlotPlace, SlotState, overlap, place_id, release, turn_page, turned
 from clinic.roles import Action, Place, require
 from clinic.transaction import ClinicTransaction
 
@@ -60,8 +60,8 @@ async def open_slot(tx: ClinicTransaction, new: NewSlot, by: Actor) -> Slot:
     for other in await tx.slots.find(doctor_id=doctor.id, day=slot.day):
         if other.state is SlotState.OPEN and overlap(other.starts_at, other.ends_at, slot.starts_at, slot.ends_at):
             raise DoctorBusy("slot")
-    if await _undone(tx, doctor.id, slot.starts_at, slot.ends_at):
-        raise DoctorBusy("consult")
+    for busy in await hours.engagements(tx, doctor.id, slot.starts_at, slot.ends_at):
+        raise hours.refusal(busy, doctor.id)
     await tx.slots.add(slot)
     await tx.append(_event(EventCode.SLOT_OPENED, slot, by, {"capacity": slot.capacity, "kind": slot.kind.value}))
     return slot
@@ -102,22 +102,10 @@ async def book(tx: ClinicTransaction, slot_id: str, new: NewVisit, by: Actor, nu
             evidence=new.evidence,
         ),
         by,
+        held=True,
     )
     await _occupy(tx, slot, number, former, consult_id=booked.consult.id, by=by)
     return booked
-
-
-async def book_free(tx: ClinicTransaction, new: NewConsult, by: Actor) -> Booked:
-    """A consult at a time of one's own choice, outside opened hours: it may not stand where somebody booked a place.
-
-    Raises DoctorBusy and what `booking.book` raises.
-    """
-    doctor = await _doctor(tx, new.doctor_id, by)
-    await turn_page(tx, doctor.id, doctor.institution_id)
-    for other in await _undone(tx, new.doctor_id, new.starts_at, new.ends_at):
-        if await tx.slot_places.find(consult_id=other.id):
-            raise DoctorBusy("consult")
-    return await booking.book(tx, new, by)
 
 
 async def rebook(tx: ClinicTransaction, consult_id: str, slot_id: str, by: Actor, number: int | None = None) -> Consult:
@@ -153,6 +141,26 @@ async def taken(tx: ClinicTransaction, slot: Slot) -> dict[int, str]:
     """Booked places of a slot: number -> consult."""
     found = await tx.slot_places.find(slot_id=slot.id)
     return {place.number: place.consult_id for place in found if place.consult_id is not None}
+
+
+async def on_offer(tx: ClinicTransaction, slots: Sequence[Slot]) -> dict[str, frozenset[int]]:
+    """Places one could book now, by slot: neither taken nor over, and the doctor has nothing else then."""
+    by_doctor: dict[str, list[Slot]] = {}
+    for slot in slots:
+        if slot.state is SlotState.OPEN and slot.ends_at > tx.now:
+            by_doctor.setdefault(slot.doctor_id, []).append(slot)
+    found: dict[str, frozenset[int]] = {}
+    for doctor_id, own in by_doctor.items():
+        first, last = min(slot.starts_at for slot in own), max(slot.ends_at for slot in own)
+        busy = await hours.engagements(tx, doctor_id, first, last)
+        for slot in own:
+            known = await taken(tx, slot)
+            found[slot.id] = frozenset(
+                number
+                for number, (starts_at, ends_at) in enumerate(map(slot.time_of, range(slot.capacity)))
+                if number not in known and ends_at > tx.now and not hours.at(busy, starts_at, ends_at)
+            )
+    return found
 
 
 async def of_day(tx: ClinicTransaction, institution_id: str, day: str) -> Sequence[Slot]:
@@ -233,11 +241,11 @@ async def _free(
     coming = [n for n in free if slot.time_of(n)[1] > tx.now]
     if not coming:
         raise SlotFull()
-    busy = await _undone(tx, slot.doctor_id, slot.time_of(coming[0])[0], slot.ends_at, besides=moving)
+    busy = await hours.engagements(tx, slot.doctor_id, slot.time_of(coming[0])[0], slot.ends_at, moving)
     for number in coming:
-        if not any(overlap(each.starts_at, each.ends_at, *slot.time_of(number)) for each in busy):
+        if not hours.at(busy, *slot.time_of(number)):
             return number, known.get(number)
-    raise DoctorBusy("consult")
+    raise hours.refusal(hours.at(busy, *slot.time_of(coming[0]))[0], slot.doctor_id)
 
 
 async def _occupy(
@@ -256,17 +264,6 @@ async def _occupy(
             public={"number": number},
         )
     )  # fmt: skip
-
-
-async def _undone(
-    tx: ClinicTransaction, doctor_id: str, starts_at: datetime, ends_at: datetime, besides: str | None = None
-) -> list[Consult]:
-    """Visits of this doctor that are still to come, or on, within these times."""
-    return [
-        consult
-        for consult in await tx.consults.find(doctor_id=doctor_id, ends_at=After(starts_at))
-        if consult.status in UNDONE and consult.starts_at < ends_at and consult.id != besides
-    ]
 
 
 def _stamp(moment: datetime) -> int:

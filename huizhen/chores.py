@@ -139,11 +139,16 @@ def _of_messages(services: Services) -> list[Job]:
             await services.outbox.remind(institution_id, services.clock())
         await services.outbox.erase_over()
 
+    async def remind_staff() -> None:
+        for institution_id in await institutions(services.db):
+            await services.outbox.remind_staff(institution_id, services.base_url())
+
     async def deliver() -> None:
         await services.outbox.deliver_due(services.clock())
 
     return [
         Job("reminders", _REMINDER_SECONDS, remind, at_once=True),
+        Job("staff-messages", _REMINDER_SECONDS, remind_staff, at_once=True),
         Job("outbox", _OUTBOX_SECONDS, deliver, at_once=True),
     ]
 

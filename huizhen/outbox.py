@@ -19,6 +19,7 @@ from clinic.actor import Actor
 from clinic.consult import Consult, ConsultStatus, Seat, SeatState
 from clinic.errors import NoAddress, NoticeClosed
 from clinic.notices import (
+    Bound,
     Channel,
     DeliveryFailed,
     Letter,
@@ -29,6 +30,8 @@ from clinic.notices import (
     Notifier,
 )
 from clinic.overlays import rules_for
+from clinic.panels import reminding
+from clinic.panels.reminding import Wanted
 from clinic.people import Role
 from huizhen import logs, masks
 from huizhen.store.keys import replace_file
@@ -182,6 +185,40 @@ class Outbox:
         links = [link for link in await tx.join_links.find(seat_id=seat.id) if link.revoked_at is None]
         return any(link.created_at <= notice.queued_at and link.expires_at > tx.now for link in links)
 
+    async def remind_staff(self, institution_id: str, base_url: str) -> int:
+        """Queue what staff are owed about this house's panels, each once (`clinic.panels.reminding`). How many."""
+        queued = 0
+        async with self._db.read() as tx:
+            consults = [await tx.consults.get(each) for each in await reminding.concerned(tx, institution_id)]
+            owed = [(each, await self._unsent(tx, each)) for each in consults]
+        for consult, wanted in owed:
+            if not wanted:
+                continue
+            try:
+                async with self._db.begin() as tx:
+                    for one in await self._unsent(tx, await tx.consults.get(consult.id)):
+                        queued += await self._tell_staff(tx, consult, one, base_url)
+            except StaleRow as error:  # another server was faster
+                log.info("message to staff not queued", consult=consult.id, code=error.code)
+        return queued
+
+    @staticmethod
+    async def _unsent(tx: StoreTransaction, consult: Consult) -> list[Wanted]:
+        sent = {(row.seat_id, row.kind, row.key) for row in await tx.notices.find(consult_id=consult.id)}
+        wanted = await reminding.of_consult(tx, consult)
+        return [each for each in wanted if (each.staff_id, each.kind, each.key) not in sent]
+
+    async def _tell_staff(self, tx: StoreTransaction, consult: Consult, one: Wanted, base_url: str) -> bool:
+        """By the house's own messenger, to the account."""
+        person, asking = await tx.staff.get(one.staff_id), await tx.institutions.get(consult.institution_id)
+        home = await tx.institutions.get(person.institution_id)
+        url = f"{base_url}{one.page}"
+        said = notices.compose_for_staff(one.kind, asking, one.until, home.time_zone, url)
+        hint = f"{person.login[:1]}***"
+        new = NewNotice(one.kind, one.key, Channel.ACCOUNT, person.login, hint, notices.LOCALES[0], url)
+        to = Bound(home.id, consult.id, person.id)
+        return await notices.put(tx, self.envelope, new, to, said, Actor.system(home.id)) is not None
+
     async def deliver_due(self, now: datetime) -> int:
         """One pass over what waits to be handed over; how many were tried. Acts outside of any transaction."""
         async with self._db.read() as tx:
@@ -195,7 +232,7 @@ class Outbox:
         """Contents of visits that are over; how many were erased."""
         async with self._db.read() as tx:
             held = await tx.notices.find(held=True)
-            over = [each.id for each in held if (await tx.consults.get(each.consult_id)).over]
+            over = [each.id for each in held if await self._needless(tx, each)]
         for notice_id in over:
             async with self._db.begin() as tx:
                 notice = await tx.notices.get(notice_id)
@@ -203,13 +240,21 @@ class Outbox:
                     await notices.erase(tx, notice)
         return len(over)
 
+    @staticmethod
+    async def _needless(tx: StoreTransaction, notice: Notice) -> bool:
+        """Nobody needs the content any more."""
+        consult = await tx.consults.get(notice.consult_id)
+        if notice.kind in notices.TO_STAFF:
+            return not await _still_true(tx, notice, consult)
+        return consult.over
+
     async def _deliver(self, notice_id: str) -> None:
         async with self._db.read() as tx:
             notice = await tx.notices.get(notice_id)
-            consult = await tx.consults.get(notice.consult_id)
             policy = rules_for(await tx.institutions.get(notice.institution_id), tx.now)
+            still = await _still_true(tx, notice, await tx.consults.get(notice.consult_id))
         state, failed = NoticeState.DROPPED, None
-        if _still_true(notice, consult):
+        if still:
             try:
                 state = await self._notifier.deliver(notices.letter_of(notice, self.envelope))
             except DeliveryFailed as error:
@@ -223,8 +268,11 @@ class Outbox:
             await notices.settle(tx, notice_id, policy, state=state, failed=failed)
 
 
-def _still_true(notice: Notice, consult: Consult) -> bool:
-    """Nobody is invited to, or reminded of, what was cancelled, moved or is over."""
+async def _still_true(tx: StoreTransaction, notice: Notice, consult: Consult) -> bool:
+    """Nobody is invited to, or reminded of, what was cancelled, moved, answered or is over."""
+    if notice.kind in notices.TO_STAFF:
+        wanted = await reminding.of_consult(tx, consult)
+        return any((each.staff_id, each.kind, each.key) == (notice.seat_id, notice.kind, notice.key) for each in wanted)
     if notice.kind is NoticeKind.REMINDER:
         return consult.status is ConsultStatus.SCHEDULED and notice.key.endswith(
             f":{int(consult.starts_at.timestamp())}"

@@ -11,7 +11,7 @@ from clinic import checks, places
 from clinic.access import authorise
 from clinic.actor import Actor
 from clinic.consult import Consult, ConsultStatus
-from clinic.errors import AdmissionRefused, DoctorBusy, IllegalMove, InvalidInput
+from clinic.errors import AdmissionRefused, IllegalMove, InvalidInput
 from clinic.overlays import rules_for
 from clinic.panels import hours, seating
 from clinic.panels.answering import party_answers, require_in_time
@@ -140,8 +140,8 @@ async def _move(tx: ClinicTransaction, consult: Consult, proposal: Proposal, by:
         raise IllegalMove("the time changes before the patient comes")
     doctor = await tx.staff.get(consult.doctor_id)
     await places.turn_page(tx, doctor.id, doctor.institution_id)
-    if await hours.engagements(tx, doctor.id, proposal.starts_at, proposal.ends_at, consult.id):
-        raise DoctorBusy("consult")
+    for busy in await hours.engagements(tx, doctor.id, proposal.starts_at, proposal.ends_at, consult.id):
+        raise hours.refusal(busy, doctor.id)
     await places.release(tx, consult.id, by)
     moved = replace(consult, starts_at=proposal.starts_at, ends_at=proposal.ends_at)
     await tx.consults.save(moved)

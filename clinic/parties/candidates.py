@@ -94,7 +94,7 @@ async def _candidate(
         accepts=entry is not None and entry.accepts,
         agreed=True,
         unfit=expert_refusals([expert], [house], rules, day),
-        booked=bool(await hours.engagements(tx, expert.id, need.starts_at, need.ends_at, "")),
+        booked=bool(await hours.engagements(tx, expert.id, need.starts_at, need.ends_at)),
         open_cases=await open_cases(tx, expert.id),
     )
 

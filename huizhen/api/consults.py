@@ -4,7 +4,7 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 from archive import intake
-from clinic import booking, notes, slots, visit
+from clinic import booking, notes, visit
 from clinic.access import authorise, held_by
 from clinic.calendar import local_date
 from clinic.consult import Consult, SeatState
@@ -135,7 +135,7 @@ async def book(call: Call[BookConsult]) -> ConsultDetail:
     )
     async with call.services.db.begin() as tx:
         await tx.operation(call.op, call.actor.id)
-        booked = await slots.book_free(tx, new, call.actor)
+        booked = await booking.book(tx, new, call.actor)
     async with call.services.db.begin() as tx:
         call.transaction = tx
         return await detail_of(call, booked.consult.id)

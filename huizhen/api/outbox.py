@@ -1,10 +1,10 @@
-"""Messages to patients: sending an invitation, the outbox, reading one out (on record), another try."""
+"""Messages to patients and staff: sending an invitation, the outbox, reading one out (on record), another try."""
 
 from clinic import notices
 from clinic.access import authorise, held_by
 from clinic.consult import SeatState
-from clinic.errors import IllegalMove, NotPermitted
-from clinic.notices import Notice, NoticeKind
+from clinic.errors import IllegalMove, InvalidInput, NotPermitted
+from clinic.notices import TO_STAFF, Channel, Notice, NoticeKind
 from clinic.people import Role
 from clinic.roles import Action
 from huizhen import masks, qr
@@ -18,12 +18,17 @@ from huizhen.store.tables import StoreTransaction
 
 
 async def row_of(tx: StoreTransaction, notice: Notice) -> NoticeRow:
-    """Without its content."""
-    consult = await tx.consults.get(notice.consult_id)
+    """Without its content. A message to staff says nothing of the patient, who may be another house's."""
+    if notice.kind in TO_STAFF:
+        patient, to = "", (await tx.staff.get(notice.seat_id)).name
+    else:
+        consult = await tx.consults.get(notice.consult_id)
+        patient, to = masks.name((await tx.patients.get(consult.patient_id)).name), None
     return NoticeRow(
         id=notice.id,
         consult_id=notice.consult_id,
-        patient=masks.name((await tx.patients.get(consult.patient_id)).name),
+        patient=patient,
+        staff=to,
         kind=notice.kind,
         channel=notice.channel,
         locale=notice.locale,
@@ -42,6 +47,8 @@ async def row_of(tx: StoreTransaction, notice: Notice) -> NoticeRow:
 async def invite(call: Call[InviteBody]) -> NoticeRow:
     """A fresh link to the patient by message; an earlier link and the devices it opened end."""
     body = call.body
+    if body.channel is Channel.ACCOUNT:
+        raise InvalidInput("channel", "staff's")
     consult = await call.tx.consults.get(call.path("consult"))
     await authorise(call.tx, call.actor, Action.NOTIFY, consult)
     if not consult.media_open:
@@ -57,7 +64,7 @@ async def invite(call: Call[InviteBody]) -> NoticeRow:
 
 
 async def outbox(call: Call[NoBody]) -> Items[NoticeRow]:
-    """Newest first. A nurse sees the house's, a doctor those of the own visits."""
+    """Newest first. A nurse sees the house's, a doctor those of the own visits and those to them."""
     query = call.query
     found = await call.tx.notices.find(institution_id=call.me.institution_id)
     items: list[NoticeRow] = []
@@ -75,6 +82,8 @@ _MOST = 500
 async def _mine(call: Call[B], notice: Notice) -> bool:
     if Role.NURSE in call.me.roles:
         return True
+    if notice.kind in TO_STAFF:
+        return notice.seat_id == call.me.id
     seat = held_by(await call.tx.seats.find(consult_id=notice.consult_id), call.me.id)
     return seat is not None and seat.state is not SeatState.REMOVED
 

@@ -19,9 +19,11 @@ from huizhen.api.shapes.waiting import BookPlace, ChangeTime, OpenSlot, PlaceVie
 from huizhen.store.tables import StoreTransaction
 
 
-async def slot_view(tx: StoreTransaction, slot: Slot) -> SlotView:
-    """With each place and, where it is booked, for whom (masked)."""
+async def slot_view(tx: StoreTransaction, slot: Slot, offered: frozenset[int] | None = None) -> SlotView:
+    """With each place and, where it is booked, for whom (masked). `offered`: places that may be booked, when read."""
     taken = await slots.taken(tx, slot)
+    if offered is None:
+        offered = (await slots.on_offer(tx, [slot])).get(slot.id, frozenset())
     places = []
     for number in range(slot.capacity):
         starts_at, ends_at = slot.time_of(number)
@@ -35,7 +37,7 @@ async def slot_view(tx: StoreTransaction, slot: Slot) -> SlotView:
                 number=number,
                 starts_at=starts_at,
                 ends_at=ends_at,
-                free=consult_id is None and ends_at > tx.now,
+                free=number in offered,
                 consult_id=consult_id,
                 patient=name,
             )
@@ -60,13 +62,13 @@ async def week(call: Call[NoBody]) -> Items[SlotView]:
     """The house's hours from a day on, by start."""
     house = await call.tx.institutions.get(call.me.institution_id)
     first = call.query.from_ or local_date(call.now, house.time_zone)
-    items: list[SlotView] = []
+    shown: list[Slot] = []
     for offset in range(call.query.days):
         day = (first + timedelta(days=offset)).isoformat()
-        for slot in await slots.of_day(call.tx, house.id, day):
-            if call.query.doctor_id in (None, slot.doctor_id):
-                items.append(await slot_view(call.tx, slot))
-    return Items(items=items)
+        found = await slots.of_day(call.tx, house.id, day)
+        shown += [slot for slot in found if call.query.doctor_id in (None, slot.doctor_id)]
+    offered = await slots.on_offer(call.tx, shown)
+    return Items(items=[await slot_view(call.tx, slot, offered.get(slot.id, frozenset())) for slot in shown])
 
 
 async def open_slot(call: Call[OpenSlot]) -> SlotView:

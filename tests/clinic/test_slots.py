@@ -124,25 +124,13 @@ async def test_a_free_booking_may_not_stand_on_a_booked_place(world: World) -> N
     )  # fmt: skip
     async with world.db.begin() as tx:
         with pytest.raises(DoctorBusy):
-            await slots.book_free(tx, new, Actor.staff(world.nurse))
+            await booking.book(tx, new, Actor.staff(world.nurse))
     async with world.db.begin() as tx:
         moved = NewConsult(
             new.kind, new.department, new.doctor_id, new.patient_id, new.reason, 0,
             slot.ends_at, slot.ends_at + timedelta(minutes=10),
         )  # fmt: skip
-        assert (await slots.book_free(tx, moved, Actor.staff(world.nurse))).consult.starts_at == slot.ends_at
-
-
-async def test_two_free_bookings_may_stand_on_each_other_as_urgent_ones_do(world: World) -> None:
-    begins = world.clock() + timedelta(hours=2)
-    for length in (20, 30):
-        new = NewConsult(
-            ConsultKind.FOLLOW_UP, CARDIOLOGY, world.doctor.id, world.patient.id, "复诊", 0,
-            begins, begins + timedelta(minutes=length),
-        )  # fmt: skip
-        async with world.db.begin() as tx:
-            booked = await slots.book_free(tx, new, Actor.staff(world.nurse))
-        assert booked.consult.starts_at == begins
+        assert (await booking.book(tx, moved, Actor.staff(world.nurse))).consult.starts_at == slot.ends_at
 
 
 async def test_cancelling_gives_the_place_back(world: World) -> None:

@@ -8,7 +8,17 @@ from typing import Any
 from audit.verify import verify
 from clinic import filings, registration
 from clinic.actor import Actor
-from clinic.notices import DeliveryFailed, Letter, NoticeState
+from clinic.notices import (
+    Bound,
+    Channel,
+    DeliveryFailed,
+    Letter,
+    NewNotice,
+    NoticeKind,
+    NoticeState,
+    compose_for_staff,
+    put,
+)
 from clinic.people import Role
 from huizhen.outbox import Outbox, SealedEnvelope, masked
 from huizhen.store.seals import verifier_keys
@@ -317,3 +327,29 @@ async def test_absences_with_evidence(world: World) -> None:
         data.data_dir / "huizhen.db", data.blobs_path, verifier_keys(world.db.keys, data.deployment, {}), []
     )
     assert [str(each) for each in report.findings] == []
+
+
+async def test_a_message_to_staff_lies_in_their_houses_outbox_without_the_patient(world: World) -> None:
+    """Of another house's consult; the nurse of the recipient's passes it on, and only they and the recipient see it."""
+    nurse, booked, box = await world.staff("city", Role.NURSE), await world.book(), world.parts.services.outbox
+    home, other = world.houses["city"], world.houses["county"]
+    to, house_id = home.staff[Role.EXPERT], home.institution.id
+    new = NewNotice(NoticeKind.PANEL_NEAR, "1", Channel.ACCOUNT, to.login, "e***", "zh", "https://x/console/requests")
+    async with world.db.begin() as tx:
+        asking, bound = (
+            await tx.institutions.get(other.institution.id),
+            Bound(house_id, booked.consult.id, to.id),
+        )
+        said = compose_for_staff(new.kind, asking, tx.now, "Asia/Shanghai", new.url, "en")
+        by = Actor.system(house_id)
+        assert await put(tx, box.envelope, new, bound, said, by) is not None
+        assert await put(tx, box.envelope, new, bound, said, by) is None
+    (row,) = (await nurse.get("/api/outbox")).body["items"]
+    assert (row["patient"], row["staff"], row["kind"], row["channel"]) == ("", to.name, "panel_near", "account")
+    letter = (await nurse.post(f"/api/outbox/{row['id']}/reveal")).body
+    assert (letter["address"], letter["url"]) == (to.login, new.url)
+    assert (asking.name_en or asking.name) in letter["text"] and "begins on" in letter["text"]
+    colleague = await world.staff("city", Role.ATTENDING)
+    assert (await colleague.get("/api/outbox")).body["items"] == []
+    refused = await nurse.post(f"/api/consults/{booked.consult.id}/invite", channel="account")
+    assert (refused.status, refused.code) == (422, "input.invalid")

@@ -195,7 +195,8 @@ class InviteBody(Body):
 class NoticeRow(Answer):
     id: str
     consult_id: str
-    patient: str
+    patient: str  # masked; empty in a message to staff
+    staff: str | None = None  # the name of whom a message to staff is for
     kind: NoticeKind
     channel: Channel
     locale: str
