@@ -7,6 +7,7 @@
  */
 import type { Ack, Slot, Source } from "../shared/protocol";
 import { retryDelay } from "./backoff";
+import type { Reading } from "./ducking";
 
 export type MediaLink = "off" | "connecting" | "connected" | "interrupted";
 
@@ -86,6 +87,13 @@ export class Peer {
 
   get connection(): RTCPeerConnection | null {
     return this.pc;
+  }
+
+  /** How loud a remote voice was last and when that was measured; null where the browser does not say. */
+  heard(track: MediaStreamTrack): Reading | null {
+    const receiver = this.pool.audio.find((transceiver) => transceiver.receiver.track === track)?.receiver;
+    const [latest] = receiver?.getSynchronizationSources?.() ?? [];
+    return latest?.audioLevel === undefined ? null : { level: latest.audioLevel, stamp: latest.timestamp };
   }
 
   async setTrack(source: Source, track: MediaStreamTrack | null): Promise<void> {
@@ -288,7 +296,8 @@ export class Peer {
   private expectConnection(): void {
     clearTimeout(this.patience);
     this.patience = setTimeout(() => {
-      if (!this.waitingForSignal && this.pc?.connectionState !== "connected") this.scheduleRebuild();
+      if (this.running) this.expectConnection(); // an answer on its way: a new offer would only burden a slow server more
+      else if (!this.waitingForSignal && this.pc?.connectionState !== "connected") this.scheduleRebuild();
     }, CONNECT_PATIENCE);
   }
 
