@@ -251,6 +251,21 @@ describe("Peer", () => {
     expect(peer.heard({} as MediaStreamTrack)).toBeNull();
   });
 
+  it("makes a new connection where the server let the old one go", async () => {
+    answers.push(() => ({ ok: true, sdp: "answer" }), () => ({ ok: false, code: "media.transport_gone" }));
+    peer.start();
+    await settle();
+    pc().become("connected");
+    pc().become("failed");
+    await settle();
+    expect(FakeConnection.all).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(100);
+    expect([FakeConnection.all.length, FakeConnection.all[0]?.closed, sent.length]).toEqual([2, true, 3]);
+    pc().become("connected");
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect([FakeConnection.all.length, media.at(-1)]).toEqual([2, "connected"]);
+  });
+
   it("keeps tracks over a rebuild", async () => {
     const track = { kind: "audio" } as unknown as MediaStreamTrack;
     await peer.setTrack("mic", track);

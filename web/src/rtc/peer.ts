@@ -35,6 +35,7 @@ const DISCONNECTED_PATIENCE = 2000;
 const CONNECT_PATIENCE = 6000;
 const RESEND = 2000; // an offer that got no answer
 const RESEND_REFUSED = 7000; // an offer that was refused
+const GONE = "media.transport_gone";
 
 type Tracks = Record<Source, MediaStreamTrack | null>;
 
@@ -243,6 +244,7 @@ export class Peer {
 
   /** The description stays as it is and is sent again: when signalling is back, or a little later. */
   private notAnswered(code: string): void {
+    if (code === GONE) return this.scheduleRebuild(); // the server let this connection go: it takes no other than a new one
     this.prepared = !this.grown;
     this.again = { restart: false };
     this.waitingForSignal = true;
