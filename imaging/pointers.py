@@ -8,6 +8,11 @@ STAYS_MS = 3_000  # a pointer that does not move goes out
 COLOURS = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#d55e00", "#0072b2", "#999999")
 
 
+def colour_of(person_id: str, people: Collection[str]) -> str:
+    """By their place among all who may look, here or not: the same on every page, moved already or not yet."""
+    return COLOURS[sorted({*people, person_id}).index(person_id) % len(COLOURS)]
+
+
 @dataclass(frozen=True, slots=True)
 class Pointer:
     """`count`: the sender's own; an older one that arrives later is dropped."""
@@ -24,7 +29,6 @@ class Pointer:
 class Pointers:
     def __init__(self) -> None:
         self._held: dict[str, Pointer] = {}
-        self._colours: dict[str, str] = {}
 
     def point(self, pointer: Pointer) -> bool:
         """Whether it is news."""
@@ -37,15 +41,7 @@ class Pointers:
     def seen(self, now_ms: int) -> Mapping[str, Pointer]:
         return {person: each for person, each in self._held.items() if now_ms - each.at_ms < STAYS_MS}
 
-    def colour(self, person_id: str) -> str:
-        """The same for as long as they stay; the least used one for who comes."""
-        if person_id not in self._colours:
-            used = list(self._colours.values())
-            self._colours[person_id] = min(COLOURS, key=lambda colour: (used.count(colour), COLOURS.index(colour)))
-        return self._colours[person_id]
-
     def keep(self, here: Collection[str]) -> None:
         """Forget whoever is not there any more."""
-        for person_id in [each for each in self._colours if each not in here]:
-            self._held.pop(person_id, None)
-            del self._colours[person_id]
+        for person_id in self._held.keys() - set(here):
+            del self._held[person_id]

@@ -12,7 +12,7 @@ from consent.errors import ConsentMissing
 from consent.records import Purpose
 from consent.standing import shared_with
 from imaging import form
-from imaging.pointers import Pointer
+from imaging.pointers import Pointer, colour_of
 from imaging.table import Stamped
 from imaging.viewer import Person
 from signaling import told, views
@@ -63,7 +63,7 @@ async def point(live: Live, line: Line, message: TablePoint) -> Ack:
         news = told.PointerTold(
             type="pointer",
             seat=seat_id,
-            colour=room.pointers.colour(seat_id),
+            colour=colour_of(seat_id, _lookers(room)),
             instance=message.instance,
             frame=message.frame,
             x=message.x,
@@ -93,6 +93,11 @@ def _audience(live: Live, room: LiveRoom) -> set[str]:
     shared = shared_with(room.records, live.clock()) | {room.consult.institution_id}
     inside = (room.seats[seat_id] for seat_id in room.in_call if seat_id in room.seats)
     return {seat.id for seat in inside if permits(seat.role, Action.SEE_IMAGES) and seat.home_institution_id in shared}
+
+
+def _lookers(room: LiveRoom) -> set[str]:
+    """Seats whose role may see images, in the call or not: pages choose colours by the same list."""
+    return {seat.id for seat in room.seats.values() if permits(seat.role, Action.SEE_IMAGES)}
 
 
 def _free_lead(live: Live, room: LiveRoom) -> None:

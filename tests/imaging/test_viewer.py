@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from imaging.errors import ImagingError
 from imaging.measurement import Measurement, Shape
-from imaging.pointers import COLOURS, STAYS_MS, Pointer, Pointers
+from imaging.pointers import COLOURS, STAYS_MS, Pointer, Pointers, colour_of
 from imaging.replica import Replica
 from imaging.table import KEPT, Stamped, Table
 from imaging.viewer import (
@@ -143,19 +143,23 @@ def test_ones_own_acts_are_shown_at_once_and_disappear_when_refused() -> None:
     assert mine.shown == table.document
 
 
-def test_pointers_are_the_newest_go_out_and_keep_their_colour() -> None:
+def test_pointers_are_the_newest_and_go_out() -> None:
     pointers = Pointers()
     one = Pointer("a", "i", 0, 1, 2, 5, 1_000)
     assert pointers.point(one)
     assert not pointers.point(replace(one, count=4))
     assert set(pointers.seen(1_000 + STAYS_MS - 1)) == {"a"}
     assert not pointers.seen(1_000 + STAYS_MS)
-    colours = [pointers.colour(str(person)) for person in range(8)]
-    assert sorted(colours) == sorted(COLOURS)
-    assert pointers.colour("3") == colours[3]
-    pointers.keep([str(person) for person in range(8) if person != 3])
-    assert pointers.colour("new") == colours[3]
-    assert pointers.colour("ninth") in COLOURS
+    pointers.keep(["b"])
+    assert pointers.point(replace(one, count=1)), "who left and came back counts anew"
+
+
+def test_a_colour_is_the_same_whoever_asks_and_whoever_moved_first() -> None:
+    people = [str(person) for person in range(8)]
+    colours = [colour_of(person, people) for person in people]
+    assert colours == list(COLOURS)
+    assert colour_of("3", people[::-1]) == colour_of("3", set(people)) == colours[3]
+    assert colour_of("9", people) == colours[0], "more people than colours"
 
 
 def test_who_was_away_for_long_takes_the_whole_and_forgets_what_was_ahead(monkeypatch: pytest.MonkeyPatch) -> None:

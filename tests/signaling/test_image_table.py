@@ -126,6 +126,7 @@ async def test_pointers_come_to_the_others_each_in_a_colour(house: Ward) -> None
     seen = doctor.told("pointer")
     assert [told["seat"] for told in seen] == [one.seat.id, two.seat.id], "an older one is no news"
     assert seen[0]["colour"] != seen[1]["colour"]
+    assert one.told("pointer")[0]["colour"] == seen[1]["colour"], "the same on every page"
     assert [told["seat"] for told in one.told("pointer")] == [two.seat.id]
     assert patient.told("pointer") == []
 

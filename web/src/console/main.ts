@@ -11,6 +11,7 @@ import glanceEn from "@/locales/en/glance.json";
 import eventsEn from "@/locales/en/events.json";
 import outcomeEn from "@/locales/en/outcome.json";
 import gatesEn from "@/locales/en/gates.json";
+import interpreterEn from "@/locales/en/interpreter.json";
 import imagesEn from "@/locales/en/images.json";
 import policyEn from "@/locales/en/policy.json";
 import partiesEn from "@/locales/en/parties.json";
@@ -32,6 +33,7 @@ import glanceZh from "@/locales/zh/glance.json";
 import eventsZh from "@/locales/zh/events.json";
 import outcomeZh from "@/locales/zh/outcome.json";
 import gatesZh from "@/locales/zh/gates.json";
+import interpreterZh from "@/locales/zh/interpreter.json";
 import imagesZh from "@/locales/zh/images.json";
 import policyZh from "@/locales/zh/policy.json";
 import partiesZh from "@/locales/zh/parties.json";
@@ -50,10 +52,17 @@ import { router } from "./router";
 
 startI18n({
   zh: {
+<<<<<<< HEAD
     shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh, gates: gatesZh, uploads: uploadsZh, templates: templatesZh, papers: papersZh, waiting: waitingZh, glance: glanceZh, policy: policyZh, parties: partiesZh, requests: requestsZh, acts: actsZh, panelroom: panelroomZh, written: writtenZh, images: imagesZh, outcome: outcomeZh, sources: sourcesZh, copies: copiesZh,
   },
   en: {
     shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn, gates: gatesEn, uploads: uploadsEn, templates: templatesEn, papers: papersEn, waiting: waitingEn, glance: glanceEn, policy: policyEn, parties: partiesEn, requests: requestsEn, acts: actsEn, panelroom: panelroomEn, written: writtenEn, images: imagesEn, outcome: outcomeEn, sources: sourcesEn, copies: copiesEn,
+=======
+    shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh, gates: gatesZh, uploads: uploadsZh, templates: templatesZh, papers: papersZh, waiting: waitingZh, glance: glanceZh, policy: policyZh, parties: partiesZh, requests: requestsZh, acts: actsZh, panelroom: panelroomZh, written: writtenZh, images: imagesZh, outcome: outcomeZh, sources: sourcesZh, interpreter: interpreterZh,
+  },
+  en: {
+    shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn, gates: gatesEn, uploads: uploadsEn, templates: templatesEn, papers: papersEn, waiting: waitingEn, glance: glanceEn, policy: policyEn, parties: partiesEn, requests: requestsEn, acts: actsEn, panelroom: panelroomEn, written: writtenEn, images: imagesEn, outcome: outcomeEn, sources: sourcesEn, interpreter: interpreterEn,
+>>>>>>> faces
   },
 });
 startReasons();

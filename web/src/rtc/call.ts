@@ -2,6 +2,7 @@
 import type { Ack, DirectEvent, Locale, Me, Purpose, Role, RoomEvent, SeatLink, Snapshot, Source } from "../shared/protocol";
 import { Demands } from "./demands";
 import type { LocalMedia, LocalState } from "./devices";
+import type { Reading } from "./ducking";
 import { Interruptions, type Interruption } from "./interruptions";
 import { mark, Peer, type MediaLink, type RemoteTrack } from "./peer";
 import { admitted, applyDirect, applyRoom, fromSnapshot, others, type RoomState } from "./room-state";
@@ -119,6 +120,8 @@ export class Call {
   async resumeDevices(): Promise<void> {
     await this.interruptions?.resume();
   }
+
+  heard = (track: MediaStreamTrack): Reading | null => this.peer?.heard(track) ?? null;
 
   // ---- acts ---------------------------------------------------------------------------------------------------
 

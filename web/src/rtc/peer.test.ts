@@ -218,6 +218,54 @@ describe("Peer", () => {
     expect([sent.length, pc().remoteDescription !== null, FakeConnection.all.length]).toEqual([3, true, 1]);
   });
 
+  it("builds nothing anew while an answer is on its way, however slow the server", async () => {
+    let answer: (ack: Ack<{ sdp: string }>) => void = () => undefined;
+    const slow = new Peer({
+      signal: (sdp, sources) => { sent.push({ sdp, sources }); return new Promise((resolve) => { answer = resolve; }); },
+      onMedia: () => undefined,
+      onStreams: () => undefined,
+      create: () => new FakeConnection() as unknown as RTCPeerConnection,
+    });
+    slow.start();
+    await settle();
+    await vi.advanceTimersByTimeAsync(7500);
+    answer({ ok: true, sdp: "answer" });
+    await settle();
+    expect([sent.length, FakeConnection.all.length, pc().remoteDescription?.sdp]).toEqual([1, 1, "answer"]);
+    await vi.advanceTimersByTimeAsync(13_000);
+    expect(FakeConnection.all.length).toBeGreaterThan(1); // answered, yet no path: now it is
+    slow.close();
+  });
+
+  it("tells how loud a remote voice is, where the browser says", async () => {
+    peer.start();
+    await settle();
+    peer.setSlots([{ mid: "2", seat: "a", source: "mic" }, { mid: "3", seat: "a", source: "camera" }]);
+    const { track } = streams.get("a/mic") as RemoteTrack;
+    expect(peer.heard(track)).toBeNull();
+    const receiver = pc().transceivers[2]?.receiver as { getSynchronizationSources?: () => object[] };
+    receiver.getSynchronizationSources = () => [];
+    expect(peer.heard(track)).toBeNull();
+    receiver.getSynchronizationSources = () => [{ audioLevel: 0.3, timestamp: 5 }];
+    expect(peer.heard(track)).toEqual({ level: 0.3, stamp: 5 });
+    expect(peer.heard({} as MediaStreamTrack)).toBeNull();
+  });
+
+  it("makes a new connection where the server let the old one go", async () => {
+    answers.push(() => ({ ok: true, sdp: "answer" }), () => ({ ok: false, code: "media.transport_gone" }));
+    peer.start();
+    await settle();
+    pc().become("connected");
+    pc().become("failed");
+    await settle();
+    expect(FakeConnection.all).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(100);
+    expect([FakeConnection.all.length, FakeConnection.all[0]?.closed, sent.length]).toEqual([2, true, 3]);
+    pc().become("connected");
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect([FakeConnection.all.length, media.at(-1)]).toEqual([2, "connected"]);
+  });
+
   it("keeps tracks over a rebuild", async () => {
     const track = { kind: "audio" } as unknown as MediaStreamTrack;
     await peer.setTrack("mic", track);

@@ -7,6 +7,7 @@
  */
 import type { Ack, Slot, Source } from "../shared/protocol";
 import { retryDelay } from "./backoff";
+import type { Reading } from "./ducking";
 
 export type MediaLink = "off" | "connecting" | "connected" | "interrupted";
 
@@ -34,6 +35,7 @@ const DISCONNECTED_PATIENCE = 2000;
 const CONNECT_PATIENCE = 6000;
 const RESEND = 2000; // an offer that got no answer
 const RESEND_REFUSED = 7000; // an offer that was refused
+const GONE = "media.transport_gone";
 
 type Tracks = Record<Source, MediaStreamTrack | null>;
 
@@ -86,6 +88,13 @@ export class Peer {
 
   get connection(): RTCPeerConnection | null {
     return this.pc;
+  }
+
+  /** How loud a remote voice was last and when that was measured; null where the browser does not say. */
+  heard(track: MediaStreamTrack): Reading | null {
+    const receiver = this.pool.audio.find((transceiver) => transceiver.receiver.track === track)?.receiver;
+    const [latest] = receiver?.getSynchronizationSources?.() ?? [];
+    return latest?.audioLevel === undefined ? null : { level: latest.audioLevel, stamp: latest.timestamp };
   }
 
   async setTrack(source: Source, track: MediaStreamTrack | null): Promise<void> {
@@ -235,6 +244,7 @@ export class Peer {
 
   /** The description stays as it is and is sent again: when signalling is back, or a little later. */
   private notAnswered(code: string): void {
+    if (code === GONE) return this.scheduleRebuild(); // the server let this connection go: it takes no other than a new one
     this.prepared = !this.grown;
     this.again = { restart: false };
     this.waitingForSignal = true;
@@ -288,7 +298,8 @@ export class Peer {
   private expectConnection(): void {
     clearTimeout(this.patience);
     this.patience = setTimeout(() => {
-      if (!this.waitingForSignal && this.pc?.connectionState !== "connected") this.scheduleRebuild();
+      if (this.running) this.expectConnection(); // an answer on its way: a new offer would only burden a slow server more
+      else if (!this.waitingForSignal && this.pc?.connectionState !== "connected") this.scheduleRebuild();
     }, CONNECT_PATIENCE);
   }
 

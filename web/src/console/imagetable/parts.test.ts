@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { ApiProblem } from "@/shared/api";
 import type { Shown } from "@/shared/uploads";
 import { progressOf, refusedOf, takenOf } from "./bringing";
+import { colourAmong, COLOURS } from "./colours";
 import { picturesOf, rowOf, uidOf, type Json, type Picture } from "./dicom-json";
 import { MM_PER_S, PER_MM, sheetOf, spanOf } from "./ecg";
 import { inside, placed, toFrame, toPicture, zoomedAt, MOST_ZOOM } from "./geometry";
@@ -210,5 +211,15 @@ describe("the order of fetching", () => {
     expect(source.problem).toBe("consent.missing");
     expect(asked.filter((path) => path.includes(`/${uidOf(rows[0] ?? "")}/frames/`))).toHaveLength(1);
     await expect(new SeriesSource("/s", 100, true, decode, server([], "/metadata")).open(0)).rejects.toThrow("consent.missing");
+  });
+});
+
+describe("colours of people", () => {
+  it("are the same on every page, whoever it asks first, and differ while there are enough", () => {
+    const people = ["0b", "1a", "2c", "9f"];
+    expect(people.map((one) => colourAmong(one, [...people].reverse()))).toEqual(COLOURS.slice(0, 4));
+    expect(colourAmong("1a", ["0b", "2c"])).toBe(COLOURS[1]);
+    const many = Array.from({ length: 9 }, (_, number) => String(number));
+    expect(colourAmong("8", many)).toBe(COLOURS[0]);
   });
 });
