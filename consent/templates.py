@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 from uuid import uuid4
@@ -174,7 +174,17 @@ def _section_document(row: TemplateSection) -> dict[str, Any]:
 
 def fingerprint(wording: Wording | TemplateDraft) -> str:
     """SHA-256 of the canonical bytes of a text: equal when two texts say the same."""
-    return digest(canonical({"key": wording.key, "locale": wording.locale, **document(wording)}))
+    return _of_wording(wording) if isinstance(wording, Wording) else _fingerprint(wording)
+
+
+@lru_cache(maxsize=64)
+def _of_wording(wording: Wording) -> str:
+    """The shipped texts are published by every institution."""
+    return _fingerprint(wording)
+
+
+def _fingerprint(text: Wording | TemplateDraft) -> str:
+    return digest(canonical({"key": text.key, "locale": text.locale, **document(text)}))
 
 
 def render(

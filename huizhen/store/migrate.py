@@ -1,5 +1,6 @@
 """Bring a database to this version's schema (Alembic, migrations shipped inside the package)."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,8 +23,9 @@ def config() -> Config:
     return settings
 
 
+@functools.cache
 def head_revision() -> str:
-    """The revision this version of the code needs."""
+    """The revision this version of the code needs. Reading it compiles every migration: once a process."""
     head = ScriptDirectory.from_config(config()).get_current_head()
     if head is None:
         raise RuntimeError("no migrations are installed")

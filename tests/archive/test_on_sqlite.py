@@ -11,18 +11,18 @@ from archive.records import DisposalState, RetainedState
 from audit.verify import verify
 from clinic import visit
 from clinic.actor import Actor
-from huizhen.store import migrate
 from huizhen.store.blobs import LocalBlobs
 from huizhen.store.database import SqlDatabase
 from huizhen.store.seals import KeySealer, verifier_keys
 from recording.errors import KeyDestroyed
+from tests.support import prepared
 from tests.support.builders import FakeBlobs, World
 from tests.support.clock import FakeClock
 
 
 async def test_from_booking_to_destruction(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'data' / 'huizhen.db'}"
-    await migrate.upgrade(url)
+    await prepared.database_at(url)
     clock = FakeClock()
     database = await SqlDatabase.open(url, tmp_path / "keys", clock=clock, deployment="test", node="n1")
     try:

@@ -17,8 +17,8 @@ from clinic.overlays import rules_for
 from clinic.people import Patient, Role, Staff
 from clinic.queueing import line as in_line
 from clinic.queueing import outlook, pace_of
-from huizhen.store import migrate
 from huizhen.store.database import SqlDatabase
+from tests.support import prepared
 from tests.support.builders import CARDIOLOGY, World, patient, staff
 from tests.support.builders import evidence as proof
 from tests.support.clock import FakeClock
@@ -47,7 +47,7 @@ async def crowd(folder: Path, count: int) -> tuple[Run, World, SqlDatabase]:
     """`count` patients (a multiple of PLACES) book, come and are let in, all at once. Close the database after."""
     clock = FakeClock()
     url = f"sqlite:///{folder / 'data' / 'huizhen.db'}"
-    await migrate.upgrade(url)
+    await prepared.database_at(url)
     database = await SqlDatabase.open(url, folder / "keys", clock=clock, deployment="test", node="n1")
     world = await World.create(clock, database)
     doctors, patients = await _people(world, count)

@@ -7,9 +7,10 @@ import pytest
 
 from clinic import visit
 from clinic.actor import Actor
-from huizhen.store import migrate, one_hop
+from huizhen.store import one_hop
 from huizhen.store.database import SqlDatabase
 from tests.clinic.crowd import PLACES, check, crowd
+from tests.support import prepared
 from tests.support.builders import World
 from tests.support.clock import FakeClock
 
@@ -29,7 +30,7 @@ async def test_an_admission_goes_to_the_database_a_few_times_only(
 ) -> None:
     """What the CPU of an admission hangs on, counted: unlike seconds it is the same on every machine."""
     url = f"sqlite:///{tmp_path / 'data' / 'huizhen.db'}"
-    await migrate.upgrade(url)
+    await prepared.database_at(url)
     database = await SqlDatabase.open(url, tmp_path / "keys", clock=FakeClock(), deployment="test", node="n1")
     world = await World.create(FakeClock(), database)
     booked = await world.book()

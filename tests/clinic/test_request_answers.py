@@ -18,9 +18,9 @@ from clinic.panels.board import Due
 from clinic.panels.records import InvitationState
 from clinic.panels.requests import PartyState, ProposalKind, RequestState
 from clinic.people import Role
-from huizhen.store import migrate
 from huizhen.store.database import SqlDatabase
 from tests.clinic.houses import Region, changed, due, refused, region, triage
+from tests.support import prepared
 from tests.support.clock import FakeClock
 
 # triage and answers
@@ -138,7 +138,7 @@ async def test_an_expert_is_never_booked_twice(at: Region) -> None:
 async def test_of_two_acceptances_at_the_same_moment_one_is_taken(tmp_path: Path) -> None:
     """On the real database: whichever commits first has the expert, the other is refused and leaves nothing."""
     url = f"sqlite:///{tmp_path / 'data' / 'huizhen.db'}"
-    await migrate.upgrade(url)
+    await prepared.database_at(url)
     clock = FakeClock()
     database = await SqlDatabase.open(url, tmp_path / "keys", clock=clock, deployment="test", node="n1")
     at = await region(clock, database)

@@ -17,8 +17,8 @@ from clinic.consult import ConsultKind
 from clinic.errors import ClinicError, DoctorBusy, IllegalMove, InvalidInput, NotPermitted, SlotClosed, SlotFull
 from clinic.people import IdentityLevel
 from clinic.places import Slot, SlotState
-from huizhen.store import migrate
 from huizhen.store.database import SqlDatabase
+from tests.support import prepared
 from tests.support.builders import CARDIOLOGY, World
 from tests.support.builders import evidence as proof
 from tests.support.clock import FakeClock
@@ -31,7 +31,7 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         yield await World.create(clock)
         return
     url = f"sqlite:///{tmp_path / 'data' / 'huizhen.db'}"
-    await migrate.upgrade(url)
+    await prepared.database_at(url)
     database = await SqlDatabase.open(url, tmp_path / "keys", clock=clock, deployment="test", node="n1")
     yield await World.create(clock, database)
     await database.close()

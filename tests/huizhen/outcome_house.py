@@ -27,12 +27,12 @@ from huizhen.evidence.paper import Paper
 from huizhen.evidence.press import Press
 from huizhen.outcome.office import OutcomeOffice, Tools
 from huizhen.outcome.vault import Vault
-from huizhen.store import migrate
 from huizhen.store.blobs import LocalBlobs
 from huizhen.store.checkpoints import Checkpointer
 from huizhen.store.database import SqlDatabase
 from huizhen.store.proofs import SqlProver
 from huizhen.store.seals import KeySealer, verifier_keys
+from tests.support import prepared
 from tests.support.builders import World
 from tests.support.clock import FakeClock
 from tests.support.panels import meeting, report
@@ -149,7 +149,7 @@ class House:
 @asynccontextmanager
 async def house_at(tmp_path: Path) -> AsyncIterator[House]:
     url = f"sqlite:///{tmp_path / 'data' / 'huizhen.db'}"
-    await migrate.upgrade(url)
+    await prepared.database_at(url)
     clock = FakeClock()
     database = await SqlDatabase.open(url, tmp_path / "keys", clock=clock, deployment="test", node="n1")
     sealer, blobs = KeySealer(database.keys, "test"), LocalBlobs(tmp_path / "blobs")

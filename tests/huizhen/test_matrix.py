@@ -173,12 +173,12 @@ def test_no_route_is_without_a_policy_and_none_is_twice() -> None:
 
 async def test_the_application_has_only_the_tables_routes_and_its_edges(world: World) -> None:
     from huizhen.app import create_app
-    from huizhen.store import migrate
     from huizhen.wiring import build
     from tests.huizhen.world import settings_for
+    from tests.support import prepared
 
     settings = settings_for(world.parts.settings.data_dir.parent / "second")
-    await migrate.upgrade(settings.database)
+    await prepared.database_at(settings.database)
     parts = await build(settings)
     try:
         app = create_app(parts)

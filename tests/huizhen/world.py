@@ -21,8 +21,8 @@ from consent import templates
 from huizhen.app import create_app
 from huizhen.demo_data import signature_png
 from huizhen.settings import Settings
-from huizhen.store import migrate
 from huizhen.wiring import Parts, build
+from tests.support import prepared
 from tests.support.agreements import agree
 from tests.support.clock import FakeClock
 from tests.support.proofs import filing
@@ -262,7 +262,7 @@ async def world_at(folder: Path, **changes: Any) -> AsyncIterator[World]:
     """The server, up; closed in order when the block ends."""
     clock = FakeClock()
     settings = settings_for(folder, **changes)
-    await migrate.upgrade(settings.database)
+    await prepared.database_at(settings.database)
     parts = await build(settings, clock)
     async with AsyncExitStack() as stack:
         server = TestServer(create_app(parts))

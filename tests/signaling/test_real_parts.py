@@ -4,18 +4,18 @@ from pathlib import Path
 
 from clinic.consult import ConsultStatus
 from consent.records import Purpose
-from huizhen.store import migrate
 from huizhen.store.database import SqlDatabase
 from rtc.server import MediaConfig, MediaServer
 from signaling.live import Live
 from tests.signaling.ward import FakeSealer, Ward, furnish, issue_link
+from tests.support import prepared
 from tests.support.fake_recorder import FakeRecorder
 
 
 async def test_a_visit_on_sqlite_and_real_rooms(tmp_path: Path) -> None:
     house = Ward()
     url = f"sqlite:///{tmp_path / 'huizhen.db'}"
-    await migrate.upgrade(url)
+    await prepared.database_at(url)
     database = await SqlDatabase.open(url, tmp_path / "keys", clock=house.clock, deployment="test", node="n1")
     media = await MediaServer.start(MediaConfig(host="127.0.0.1", host6=None, tcp=False))
     try:

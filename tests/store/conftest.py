@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from huizhen.store import migrate
 from huizhen.store.database import SqlDatabase
+from tests.support import prepared
 from tests.support.clock import FakeClock
 from tests.support.memory import MemoryDatabase
 
@@ -23,7 +23,7 @@ def url(tmp_path: Path) -> str:
 
 @pytest.fixture
 async def sql(url: str, tmp_path: Path, clock: FakeClock) -> AsyncIterator[SqlDatabase]:
-    await migrate.upgrade(url)
+    await prepared.database_at(url)
     database = await SqlDatabase.open(url, tmp_path / "keys", clock=clock, deployment="test", node="n1")
     yield database
     await database.close()
@@ -36,7 +36,7 @@ async def database(
     if request.param == "memory":
         yield MemoryDatabase(clock)
         return
-    await migrate.upgrade(url)
+    await prepared.database_at(url)
     opened = await SqlDatabase.open(url, tmp_path / "keys", clock=clock, deployment="test", node="n1")
     yield opened
     await opened.close()

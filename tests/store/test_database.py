@@ -18,7 +18,7 @@ from audit.events import EventCode
 from audit.leaf import payload_key_id
 from audit.verify import verify
 from clinic.consult import ChatMessage, Seat
-from huizhen.store import database, migrate
+from huizhen.store import database
 from huizhen.store.checkpoints import Checkpointer
 from huizhen.store.database import SqlDatabase
 from huizhen.store.errors import StoreBusy, StoreFull, StoreUnavailable
@@ -26,6 +26,7 @@ from huizhen.store.transaction import settled
 from recording.errors import KeyDestroyed
 from tests.store.samples import sample
 from tests.store.test_repository import event, put
+from tests.support import prepared
 from tests.support.clock import FakeClock
 
 DB = "data/huizhen.db"
@@ -63,7 +64,7 @@ async def test_a_full_disk_is_told_and_nothing_is_kept(sql: SqlDatabase) -> None
 
 
 async def test_a_lock_held_by_another_process_is_told(url: str, tmp_path: Path) -> None:
-    await migrate.upgrade(url)
+    await prepared.database_at(url)
     database = await SqlDatabase.open(url, tmp_path / "keys", busy_ms=50)
     other = sqlite3.connect(tmp_path / DB, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -208,7 +209,7 @@ async def test_private_parts_die_with_their_key_and_the_trail_still_verifies(sql
 
 
 async def test_a_clock_that_went_back_between_runs_is_put_on_record(url: str, tmp_path: Path) -> None:
-    await migrate.upgrade(url)
+    await prepared.database_at(url)
     clock = FakeClock()
     for step in (0, -3600, -1):
         clock.advance(step)
@@ -224,7 +225,7 @@ async def test_a_clock_that_went_back_between_runs_is_put_on_record(url: str, tm
 
 
 async def test_disposals_in_the_database_are_replayed_on_a_restored_key_ring(url: str, tmp_path: Path) -> None:
-    await migrate.upgrade(url)
+    await prepared.database_at(url)
     database = await SqlDatabase.open(url, tmp_path / "keys")
     await database.keys.create("i1", "rec1")
     await put(database, "disposals", sample(Disposal, "d1", tombstones=(("rec1", "ab" * 32),)))
@@ -263,7 +264,7 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 async def test_fifteen_kills_lose_no_acknowledged_event(url: str, tmp_path: Path) -> None:
-    await migrate.upgrade(url)
+    await prepared.database_at(url)
     chance = random.Random(3)
     acknowledged: list[str] = []
     for run in range(15):

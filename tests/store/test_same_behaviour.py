@@ -13,9 +13,9 @@ from audit.events import EventCode
 from audit.reader import events
 from audit.transaction import AuditEvent
 from clinic.consult import ChatMessage, Seat
-from huizhen.store import migrate
 from huizhen.store.database import SqlDatabase
 from tests.store.samples import sample
+from tests.support import prepared
 from tests.support.clock import FakeClock
 from tests.support.memory import MemoryDatabase
 
@@ -75,19 +75,13 @@ async def run(database: Any, program: list[tuple[list[tuple[str, str, int]], boo
     return [list(part) if isinstance(part, (list, tuple)) else part for part in outcome]
 
 
-empty: list[bytes] = []
-
-
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(PROGRAM)
 def test_memory_and_sql_agree(program: list[tuple[list[tuple[str, str, int]], bool]]) -> None:
     async def both() -> None:
         with tempfile.TemporaryDirectory() as directory:
             place = Path(directory)
-            if not empty:  # migrated once, copied for each example
-                await migrate.upgrade(f"sqlite:///{place}/x.db")
-                empty.append((place / "x.db").read_bytes())
-            (place / "x.db").write_bytes(empty[0])
+            await prepared.database_at(f"sqlite:///{place}/x.db")
             sql = await SqlDatabase.open(f"sqlite:///{place}/x.db", place / "keys", clock=FakeClock())
             try:
                 assert await run(sql, program) == await run(MemoryDatabase(FakeClock()), program)
