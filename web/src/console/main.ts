@@ -52,17 +52,10 @@ import { router } from "./router";
 
 startI18n({
   zh: {
-<<<<<<< HEAD
-    shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh, gates: gatesZh, uploads: uploadsZh, templates: templatesZh, papers: papersZh, waiting: waitingZh, glance: glanceZh, policy: policyZh, parties: partiesZh, requests: requestsZh, acts: actsZh, panelroom: panelroomZh, written: writtenZh, images: imagesZh, outcome: outcomeZh, sources: sourcesZh, copies: copiesZh,
+    shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh, gates: gatesZh, uploads: uploadsZh, templates: templatesZh, papers: papersZh, waiting: waitingZh, glance: glanceZh, policy: policyZh, parties: partiesZh, requests: requestsZh, acts: actsZh, panelroom: panelroomZh, written: writtenZh, images: imagesZh, outcome: outcomeZh, sources: sourcesZh, copies: copiesZh, interpreter: interpreterZh,
   },
   en: {
-    shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn, gates: gatesEn, uploads: uploadsEn, templates: templatesEn, papers: papersEn, waiting: waitingEn, glance: glanceEn, policy: policyEn, parties: partiesEn, requests: requestsEn, acts: actsEn, panelroom: panelroomEn, written: writtenEn, images: imagesEn, outcome: outcomeEn, sources: sourcesEn, copies: copiesEn,
-=======
-    shared: sharedZh, console: consoleZh, consult: consultZh, archive: archiveZh, events: eventsZh, gates: gatesZh, uploads: uploadsZh, templates: templatesZh, papers: papersZh, waiting: waitingZh, glance: glanceZh, policy: policyZh, parties: partiesZh, requests: requestsZh, acts: actsZh, panelroom: panelroomZh, written: writtenZh, images: imagesZh, outcome: outcomeZh, sources: sourcesZh, interpreter: interpreterZh,
-  },
-  en: {
-    shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn, gates: gatesEn, uploads: uploadsEn, templates: templatesEn, papers: papersEn, waiting: waitingEn, glance: glanceEn, policy: policyEn, parties: partiesEn, requests: requestsEn, acts: actsEn, panelroom: panelroomEn, written: writtenEn, images: imagesEn, outcome: outcomeEn, sources: sourcesEn, interpreter: interpreterEn,
->>>>>>> faces
+    shared: sharedEn, console: consoleEn, consult: consultEn, archive: archiveEn, events: eventsEn, gates: gatesEn, uploads: uploadsEn, templates: templatesEn, papers: papersEn, waiting: waitingEn, glance: glanceEn, policy: policyEn, parties: partiesEn, requests: requestsEn, acts: actsEn, panelroom: panelroomEn, written: writtenEn, images: imagesEn, outcome: outcomeEn, sources: sourcesEn, copies: copiesEn, interpreter: interpreterEn,
   },
 });
 startReasons();
