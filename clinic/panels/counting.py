@@ -55,9 +55,7 @@ class PanelPapers:
         return self._unsigned(released=True)
 
     def _unsigned(self, *, released: bool) -> frozenset[str]:
-        came = {
-            seat.person_id for seat in self.taking_part if (seat.home_institution_id in self.released) == released
-        }
+        came = {seat.person_id for seat in self.taking_part if (seat.home_institution_id in self.released) == released}
         handed = {row.expert_id: row.stand_in_id for row in self.due if row.handed_at and row.stand_in_id}
         owing = {handed.get(person, person) for person in came if person is not None}
         signed = {row.expert_id for row in self.standing if row.signed_at}
