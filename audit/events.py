@@ -197,6 +197,7 @@ class EventCode(StrEnum):
     PACS_ALLOWED = "images.pacs_allowed"
     PACS_FETCHED = "images.pacs_fetched"
     IMAGES_MEASURED = "images.measured"
+    IMAGES_REPORTED = "images.reported"
     # archive
     RECORDING_VIEWED = "view.recording"
     ACCESS_REQUESTED = "archive.access_requested"

@@ -120,6 +120,7 @@ STATUS: Mapping[str, int] = {
     "images.error": 409,
     "images.unsupported": 415,
     "images.pacs_unavailable": 502,
+    "images.report_failed": 502,
     "images.bad_measurement": 422,
     "consent.wording_incomplete": 422,
     "consent.same_hands": 403,

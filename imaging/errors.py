@@ -75,3 +75,15 @@ class BadMeasurement(ImagingError):
     """A measurement that does not lie on its picture or is of no known kind."""
 
     code = "images.bad_measurement"
+
+
+class NothingToReport(ImagingError):
+    """No saved measurement lies on a DICOM picture of this study."""
+
+    code = "images.nothing_to_report"
+
+
+class ReportFailed(ImagingError):
+    """The measurement report could not be written from the study's own file."""
+
+    code = "images.report_failed"

@@ -13,6 +13,8 @@ from huizhen.inspection.chamber import private_file, run
 SECONDS = 150.0
 AT_ONCE = 1  # children; each may take a core
 _MODULE = "huizhen.images.worker"
+_REPORTER = "huizhen.images.report_worker"
+_REPORT_SECONDS = 40.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,19 @@ class ImageChamber:
                 close(found)
                 raise
             return found
+
+    async def report(self, order: bytes, header: bytes) -> bytes | None:
+        """The file a measurement report is; None where it could not be written. Raises InspectionUnavailable."""
+        async with self._free:
+            with private_file() as source, private_file() as target:
+                for each in (order, header):
+                    wire.put_file(source, len(each))
+                    source.write(each)
+                source.flush()
+                source.seek(0)
+                ended = await run(_REPORTER, (), source, target, seconds=_REPORT_SECONDS)
+                target.seek(0)
+                return target.read() if ended == b"done\n" else None
 
     async def _one_child(self, parts: Sequence[Part]) -> list[Looked] | None:
         """None: it died, took too long, or said something that does not fit."""

@@ -1,4 +1,4 @@
-"""A hospital's archive over DICOMweb: QIDO-RS to find, WADO-RS to fetch. The only place that speaks to one.
+"""A hospital's archive over DICOMweb: found by QIDO-RS, fetched by WADO-RS, stored by STOW-RS. Nobody else speaks to it.
 
 Always the configured origin: paths are made here of identifiers that are digits and dots, redirects are not followed,
 no proxy of the environment is asked, answers are bounded in time and size, nothing of the address is told or logged.
@@ -7,6 +7,7 @@ What comes is as hostile as an upload and goes the same way.
 
 import base64
 import json
+import secrets
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -142,6 +143,26 @@ class Archive:
                 target.write(chunk)
         return size
 
+    async def store(self, data: bytes) -> None:
+        """One file into the archive (STOW-RS, PS3.18 10.5). Raises PacsUnavailable, also where it was not taken."""
+        boundary = secrets.token_hex(16)
+        head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
+        body = head + data + f"\r\n--{boundary}--\r\n".encode()
+        kind = f'multipart/related; type="application/dicom"; boundary={boundary}'
+        headers = {"Accept": _JSON, "Content-Type": kind}
+        timeout = aiohttp.ClientTimeout(total=_FETCH_SECONDS, sock_connect=5.0)
+        try:
+            async with self._session.post(
+                f"{self._url}/studies", data=body, headers=headers, allow_redirects=False, timeout=timeout
+            ) as response:
+                raw = await response.content.read(_MOST_JSON)
+                if response.status not in (200, 202) or not _taken(raw):
+                    log.warning("the archive did not take a report", status=response.status)
+                    raise PacsUnavailable(f"status {response.status}")
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            log.warning("the archive does not answer", error=type(error).__name__)
+            raise PacsUnavailable(type(error).__name__) from None
+
     async def _json(self, path: str, query: Mapping[str, str]) -> Sequence[Any]:
         async with self._get(path, query, _JSON, _ASK_SECONDS) as response:
             if response.status == 204:
@@ -194,6 +215,15 @@ async def _first_file(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
         raise ValueError("nested")  # noqa: TRY004 (what was sent, not a wrong call)
     while chunk := await part.read_chunk(_CHUNK):
         yield bytes(chunk)
+
+
+def _taken(raw: bytes) -> bool:
+    """The answer names one stored file and none that failed."""
+    try:
+        told = json.loads(raw)
+    except (ValueError, RecursionError):
+        return False
+    return bool(_values(told, "00081199")) and not _values(told, "00081198")
 
 
 def _uid(uid: str) -> str:

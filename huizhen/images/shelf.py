@@ -26,7 +26,7 @@ from huizhen.inspection.intake import Intake
 from huizhen.inspection.verdict import UNKNOWN_TYPE
 from huizhen.store.tables import StoreTransaction
 from huizhen.store.transaction import settled
-from imaging.errors import Stranger
+from imaging.errors import ReportFailed, Stranger
 from imaging.keeping import Arrived
 from imaging.records import Identity, ImageInstance, ImageStudy, Kind
 from recording.errors import SegmentDamaged
@@ -35,6 +35,7 @@ from recording.ports import Blobs, KeyRing
 Commit = Callable[[Sequence[Arrived]], Awaitable[Sequence[Arrived]]]
 
 _HEAD = 4096
+_HEADER = 4 << 20  # of a file: patient and study stand at its beginning
 _LAYOUTS = 2_048  # remembered; each a few numbers per frame
 _STILLS = {"jpeg": (Kind.PHOTO, "image/jpeg"), "png": (Kind.PHOTO, "image/png"), "pdf": (Kind.PAPER, "application/pdf")}
 
@@ -183,6 +184,19 @@ class ImageShelf:
         """From 0: JPEG-LS for pictures, JSON for waveforms, the cleaned file otherwise. Raises as `preview`."""
         key, layout, _ = await self._layout(study, instance)
         return await container.read(self._blobs, instance.blob_key, key, layout.head, layout.frame(number))
+
+    async def report(self, study: ImageStudy, instance: ImageInstance, order: bytes) -> bytes:
+        """A measurement report that names patient and study as this file of it does.
+
+        Raises ReportFailed, InspectionUnavailable, and as `metadata`.
+        """
+        key, layout, _ = await self._layout(study, instance)
+        start, size = layout.file
+        head = await container.read(self._blobs, instance.blob_key, key, layout.head, (start, min(size, _HEADER)))
+        made = await self._chamber.report(order, head)
+        if made is None:
+            raise ReportFailed
+        return made
 
     async def _layout(self, study: ImageStudy, instance: ImageInstance) -> tuple[bytes, Layout, bytes]:
         """Key, layout, and the beginning of the object where it was just read.

@@ -58,6 +58,14 @@ class FindingsView(Answer):
     measurements: list[dict[str, Any]]
 
 
+class ReportSent(Answer):
+    """`left`: measurements of this study that stay in JSON only (ECG, photos, papers)."""
+
+    uid: str
+    measurements: int
+    left: int
+
+
 class PageQuery(Query):
     """Part of a series: the first ones first. Named as in QIDO-RS."""
 
