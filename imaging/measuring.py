@@ -53,13 +53,11 @@ async def save(
     return saved
 
 
-async def latest(tx: ImagingTransaction, actor: Actor, consult_id: str) -> ImageFindings:
-    """Raises NotPermitted, ConsentMissing, MissingRow (nothing saved)."""
+async def latest(tx: ImagingTransaction, actor: Actor, consult_id: str) -> ImageFindings | None:
+    """None: nothing was saved yet. Raises NotPermitted, ConsentMissing."""
     await may_see(tx, actor, consult_id)
     found = await tx.image_findings.find(consult_id=consult_id)
-    if not found:
-        raise MissingRow("image_findings")
-    return found[-1]
+    return found[-1] if found else None
 
 
 def measurements_of(saved: ImageFindings) -> list[dict[str, Any]]:

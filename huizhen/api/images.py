@@ -104,7 +104,9 @@ async def save_findings(call: Call[FindingsBody]) -> FindingsView:
 
 
 async def latest_findings(call: Call[NoBody]) -> FindingsView:
-    return await _findings(call, await measuring.latest(call.tx, call.actor, call.path("consult")))
+    """As last saved; empty when nobody saved any yet."""
+    saved = await measuring.latest(call.tx, call.actor, call.path("consult"))
+    return FindingsView(measurements=[]) if saved is None else await _findings(call, saved)
 
 
 async def _findings(call: Call[FindingsBody] | Call[NoBody], saved: ImageFindings) -> FindingsView:

@@ -34,6 +34,7 @@ async def supplied(tx: StoreTransaction, consult_id: str) -> Supplied:
 
 async def request_row(tx: StoreTransaction, line: Line) -> RequestRow:
     request, consult = line.request, line.consult
+    house, doctor = await tx.institutions.get(request.institution_id), await tx.staff.get(consult.doctor_id)
     return RequestRow(
         id=request.id,
         consult_id=consult.id,
@@ -43,8 +44,10 @@ async def request_row(tx: StoreTransaction, line: Line) -> RequestRow:
         mode=request.mode,
         urgency=request.urgency,
         inviting_institution_id=request.institution_id,
-        inviting_institution=(await tx.institutions.get(request.institution_id)).name,
-        inviting_doctor=(await tx.staff.get(consult.doctor_id)).name,
+        inviting_institution=house.name,
+        inviting_institution_en=house.name_en,
+        inviting_doctor=doctor.name,
+        inviting_doctor_en=doctor.name_en,
         wanted_department=request.wanted_department,
         department_label=render.department(request.wanted_department),
         wanted_specialty=request.wanted_specialty,
@@ -98,10 +101,12 @@ async def draft_blocks(tx: StoreTransaction, consult_id: str) -> Sequence[str]:
 
 async def _party(tx: StoreTransaction, party: InvitedParty, line: Line) -> PartyView:
     seats = [row for row in line.invitations if row.case_id == party.case_id]
+    house = await tx.institutions.get(party.invited_institution_id)
     return PartyView(
         id=party.id,
         institution_id=party.invited_institution_id,
-        institution=(await tx.institutions.get(party.invited_institution_id)).name,
+        institution=house.name,
+        institution_en=house.name_en,
         rank=party.rank,
         state=party.state,
         wished=[await _doctor(tx, expert) for expert in party.expert_ids],

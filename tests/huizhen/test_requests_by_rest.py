@@ -74,6 +74,10 @@ async def test_from_a_draft_to_a_seat_and_a_calendar(world: World) -> None:
 
     coordinator, expert = await world.staff("city", Role.COORDINATOR), await world.staff("city", Role.EXPERT)
     (line,) = (await coordinator.get("/api/requests?side=in&state=sent")).body["items"]
+    assert (line["inviting_institution"], line["inviting_institution_en"]) == ("county医院", "county hospital")
+    assert [(each["institution"], each["institution_en"]) for each in line["parties"]] == [
+        ("city医院", "city hospital")
+    ]
     assert (line["id"], line["inviting_institution"], line["wanted_title"]) == (request, "county医院", "主任医师")
     assert PATIENT_NAME not in str(line) and "冠脉" not in str(line)
     assert [row["what"] for row in (await coordinator.get("/api/requests/due")).body["items"]] == ["accept"]

@@ -50,11 +50,13 @@ class FindingsBody(Body):
 
 
 class FindingsView(Answer):
-    id: str
-    version: int
-    sha256: str
-    saved_at: Moment
-    saved_by: str
+    """As last saved; `id` is None and nothing is listed while nobody saved any."""
+
+    id: str | None = None
+    version: int = 0
+    sha256: str = ""
+    saved_at: Moment | None = None
+    saved_by: str = ""
     measurements: list[dict[str, Any]]
 
 

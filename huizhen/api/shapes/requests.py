@@ -111,6 +111,7 @@ class PartyView(Answer):
     id: str
     institution_id: str
     institution: str
+    institution_en: str = ""
     rank: int
     state: PartyState
     wished: list[DoctorRow]
@@ -132,7 +133,9 @@ class RequestRow(Answer):
     urgency: Urgency
     inviting_institution_id: str
     inviting_institution: str
+    inviting_institution_en: str = ""
     inviting_doctor: str
+    inviting_doctor_en: str = ""
     wanted_department: str
     department_label: Label
     wanted_specialty: str

@@ -13,12 +13,12 @@ export interface Proposal {
   starts_at: string | null; ends_at: string | null; expert: Doctor | null; stand_in: Doctor | null; answer_reason: string | null;
 }
 export interface Party {
-  id: string; institution_id: string; institution: string; rank: number; state: PartyState; wished: Doctor[]; seats: RequestSeat[]; proposals: Proposal[];
+  id: string; institution_id: string; institution: string; institution_en?: string; rank: number; state: PartyState; wished: Doctor[]; seats: RequestSeat[]; proposals: Proposal[];
   answered_at: string | null; reason: string | null;
 }
 export interface RequestRow {
   id: string; consult_id: string; kind: ConsultKind; consult_status: ConsultStatus; state: RequestState; mode: "direct" | "matched"; urgency: "routine" | "urgent";
-  inviting_institution_id: string; inviting_institution: string; inviting_doctor: string; wanted_department: string; department_label: Label; wanted_specialty: string;
+  inviting_institution_id: string; inviting_institution: string; inviting_institution_en?: string; inviting_doctor: string; inviting_doctor_en?: string; wanted_department: string; department_label: Label; wanted_specialty: string;
   wanted_title: string; wanted_from: string; wanted_to: string; wanted: number; starts_at: string; ends_at: string; drafted_at: string; sent_at: string | null;
   answer_by: string | null; waiting_seconds: number; parties: Party[];
 }

@@ -10,4 +10,4 @@ export interface StudyView {
   differs: ("name" | "id" | "birth_date" | "sex")[]; added_at: string; added_by: string; series: SeriesView[];
 }
 export interface Images { studies: StudyView[]; open: boolean; limit_mb: number }
-export interface Findings { id: string; version: number; sha256: string; saved_at: string; saved_by: string; measurements: TableMeasurement[] }
+export interface Findings { id: string | null; version: number; sha256: string; saved_at: string | null; saved_by: string; measurements: TableMeasurement[] }
