@@ -3,7 +3,7 @@
 export type Locale = "zh" | "en";
 export type Role =
   | "patient" | "guardian" | "family" | "interpreter"
-  | "observer" | "declared"
+  | "observer" | "declared" | "device"
   | "attending" | "inviting" | "expert" | "chair" | "nurse";
 export type Source = "mic" | "camera" | "screen";
 export type SeatState = "expected" | "waiting" | "admitted" | "left" | "removed";

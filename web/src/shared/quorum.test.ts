@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { PanelView, SeatView } from "./protocol";
-import { missingOf } from "./quorum";
+import { missingOf, unshared } from "./quorum";
 
 const seat = (id: string, role: string, online = true, state = "admitted"): SeatView => ({ id, role, online, state, display_name: id.toUpperCase() }) as unknown as SeatView;
 const panel = (...missing: string[]): PanelView => ({ quorum: { state: "grace", missing: missing.map((one) => `gate.quorum_${one}`) }, chair: "c" });
@@ -21,5 +21,12 @@ describe("who is missing", () => {
   it("is nobody where nothing is missing, and without a name where there is none", () => {
     expect(missingOf({ quorum: { state: "held" } }, [seat("c", "chair", false)])).toEqual([]);
     expect(missingOf({ ...panel("chair"), chair: null }, [])).toEqual([{ what: "chair", names: [] }]);
+  });
+
+  it("is nobody to wait for once the patient shares no more", () => {
+    const patient = (standing: string): SeatView => ({ ...seat("p", "patient"), consent: { share_panel: standing } }) as unknown as SeatView;
+    expect(unshared([seat("c", "chair"), patient("withdrawn")])).toBe(true);
+    expect(unshared([patient("permitted")])).toBe(false);
+    expect(unshared([])).toBe(false);
   });
 });

@@ -21,3 +21,6 @@ export function missingOf(panel: PanelView, seats: Iterable<SeatView>): Missing[
   if (codes.includes("gate.quorum_inviting")) add("inviting", ["inviting"]);
   return found;
 }
+
+/** The patient no longer shares with the invited institutions: nobody is waited for. */
+export const unshared = (seats: Iterable<SeatView>): boolean => [...seats].some((seat) => seat.role === "patient" && seat.consent.share_panel === "withdrawn");

@@ -1,9 +1,11 @@
 /** One picture of a stream at its own size, as PNG: from a detached video of the same track, so that no layout shrinks it. */
 const PATIENCE = 5_000;
 
+export interface Still { readonly picture: Blob; readonly width: number; readonly height: number }
+
 export class NoPicture extends Error {}
 
-export async function stillOf(track: MediaStreamTrack): Promise<Blob> {
+export async function stillOf(track: MediaStreamTrack): Promise<Still> {
   const video = document.createElement("video");
   video.muted = true;
   video.playsInline = true;
@@ -29,12 +31,13 @@ function late(): Promise<never> {
   return new Promise((_, reject) => setTimeout(() => reject(new NoPicture("late")), PATIENCE));
 }
 
-function drawn(video: HTMLVideoElement): Promise<Blob> {
+async function drawn(video: HTMLVideoElement): Promise<Still> {
   const canvas = document.createElement("canvas");
-  canvas.width = video.videoWidth;
-  canvas.height = video.videoHeight;
+  const width = canvas.width = video.videoWidth;
+  const height = canvas.height = video.videoHeight;
   const context = canvas.getContext("2d");
-  if (!context || !canvas.width || !canvas.height) throw new NoPicture("size");
+  if (!context || !width || !height) throw new NoPicture("size");
   context.drawImage(video, 0, 0);
-  return new Promise((resolve, reject) => canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new NoPicture("png"))), "image/png"));
+  const picture = await new Promise<Blob>((resolve, reject) => canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new NoPicture("png"))), "image/png"));
+  return { picture, width, height };
 }
