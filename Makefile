@@ -16,7 +16,9 @@ help: ## This list
 run: $(VENV)/run.ready huizhen/static/.built ## Start the demo on http://localhost:8080 (LAN=1: https for phones on the same network)
 	@exec $(BIN)/huizhen demo --data $(DATA) --port $(PORT) $(if $(LAN),--lan,)
 
-test: lint types client-test server-test ## Everything CI runs
+test: ## Everything CI runs
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint types client-test
+	@$(MAKE) --no-print-directory server-test
 
 # --- set-up, each step once ---------------------------------------------------------------------------------------
 
@@ -70,9 +72,10 @@ client-test: huizhen/static/.built ## vue-tsc and the client's unit tests
 	@cd web && PATH="$(NODE_ENV_PATH)" npm run --silent check
 	@cd web && PATH="$(NODE_ENV_PATH)" npm run --silent test
 
-# What only computes runs on every core; what keeps deadlines of the real clock runs after it, one by one. Both run
-# to their end, so that one run tells everything.
-DEADLINES := browser or alone
+# What only computes, and pages that are only looked at, run on every core; what keeps deadlines of the real clock runs
+# after it, one by one. Both run to their end, so that one run tells everything. Whoever has nothing left takes tests
+# over from the other: by whole files, the few longest tests would come last and on one core.
+DEADLINES := (browser and not beside) or alone
 
 server-test: $(VENV)/test.ready huizhen/static/.built system ## pytest with the coverage gates, browsers included
 	@$(BIN)/coverage erase
@@ -83,7 +86,7 @@ server-test: $(VENV)/test.ready huizhen/static/.built system ## pytest with the 
 
 computing-tests:
 	@COVERAGE_FILE=.coverage.computing $(BIN)/python -m pytest -m "not ($(DEADLINES))" --durations 12 --cov --cov-report= \
-	  --numprocesses auto --maxprocesses 4 --dist loadfile
+	  --numprocesses auto --maxprocesses 4 --dist worksteal
 
 deadline-tests:
 	@COVERAGE_FILE=.coverage.deadlines $(BIN)/python -m pytest -m "$(DEADLINES)" --durations 12 --cov --cov-report=

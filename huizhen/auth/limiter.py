@@ -1,11 +1,16 @@
 """Counting attempts and requests per source, in memory: a restart forgives, an attacker gains a minute."""
 
+import time
+from collections.abc import Callable
+
 from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter
+from limits.strategies import MovingWindowRateLimiter
 
 from huizhen.auth.errors import TooManyAttempts
 from huizhen.settings import Settings
+
+_MINUTE = 60.0
 
 
 class Attempts:
@@ -30,11 +35,24 @@ class Attempts:
 
 
 class RequestRate:
-    """A ceiling on requests per source."""
+    """A ceiling on requests per source, in a minute that begins with its first.
 
-    def __init__(self, settings: Settings) -> None:
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
-        self._limit = RateLimitItemPerMinute(settings.requests_per_minute)
+    Not by `limits`, whose storage in memory starts a thread for nearly every request.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = settings.requests_per_minute
+        self._clock = clock
+        self._windows: dict[str, tuple[float, int]] = {}  # by source: when its minute ends, requests in it
+        self._sweep_at = 0.0
 
     def allow(self, source: str) -> bool:
-        return self._limiter.hit(self._limit, source)
+        now = self._clock()
+        if now >= self._sweep_at:  # sources that went away are forgotten
+            self._windows = {key: kept for key, kept in self._windows.items() if kept[0] > now}
+            self._sweep_at = now + _MINUTE
+        ends, count = self._windows.get(source, (0.0, 0))
+        if now >= ends:
+            ends, count = now + _MINUTE, 0
+        self._windows[source] = (ends, count + 1)
+        return count < self._most

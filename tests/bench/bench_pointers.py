@@ -69,8 +69,9 @@ async def main(people: int, seconds: float) -> None:
             for number in range(people - 2):
                 login = f"city-more-{number}"
                 async with world.db.begin() as tx:
-                    hashed = await world.parts.services.staff_door.hash_password(PASSWORD)
-                    person = await _account(tx, world, city, Role.EXPERT, hashed, login)
+                    door = world.parts.services.staff_door
+                    hashed = await door.hash_password(PASSWORD)
+                    person = await _account(tx, door, city, Role.EXPERT, hashed, login)
                     seat = replace(stage.booked.doctor, id=uuid4().hex, role=Role.EXPERT, person_id=person.id)
                     seat = replace(seat, home_institution_id=city.institution.id, state=SeatState.EXPECTED)
                     await tx.seats.add(seat)

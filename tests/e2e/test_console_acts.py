@@ -59,6 +59,7 @@ async def test_refused_at_the_door_with_rule_and_citation(house: House) -> None:
         await expect(call.doctor.locator("#papers-panel .hz-notice.bad")).to_be_visible()
 
 
+@pytest.mark.beside
 async def test_booking_cancelled_with_a_reason(house: House) -> None:
     async with visitors(house) as people:
         doctor = await people.staff("doctor")

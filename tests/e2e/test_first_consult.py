@@ -132,6 +132,7 @@ SKEW = """() => {
 }"""
 
 
+@pytest.mark.beside
 async def test_retention_hold_and_destruction(house: House) -> None:
     """The demo's visit of three years ago is due: a hold stops it, two approvers destroy it, the trail still verifies."""
     due = house.command("retention", "due")

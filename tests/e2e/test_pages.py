@@ -30,6 +30,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     house.stop()
 
 
+@pytest.mark.beside
 async def test_console_of_clinicians(house: House) -> None:
     async with opened(house) as people:
         page = await people.page(DESK)
@@ -103,6 +104,7 @@ async def inspected(people: People, approver: Page) -> None:
     await look(regulator, "regulator-recording", "390 1440")
 
 
+@pytest.mark.beside
 async def test_console_of_records_and_administration(house: House) -> None:
     async with opened(house) as people:
         archivist = await people.staff("archivist")
@@ -360,6 +362,7 @@ async def the_end(doctor: Page, patient: Page) -> None:
     await patient_looks(patient, "8-after")
 
 
+@pytest.mark.beside
 async def test_links_that_lead_nowhere(house: House) -> None:
     async with opened(house) as people:
         page = await people.page(PHONE)

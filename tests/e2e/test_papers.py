@@ -10,7 +10,7 @@ from tests.e2e.house import House, picture, visitors
 from tests.e2e.test_first_consult import into_waiting
 from tests.e2e.test_pages import look, problems
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.beside]
 
 
 async def take(page: Page, what: str, folder: Path) -> Path:

@@ -57,6 +57,7 @@ async def sign_by_hand(page: Page, name: str) -> int:
     return await taps(page) - before
 
 
+@pytest.mark.beside
 async def test_first_time_in_nine_taps_and_a_signature(house: House) -> None:
     async with visitors(house) as people:
         page = await counted(people)
@@ -77,6 +78,7 @@ async def test_first_time_in_nine_taps_and_a_signature(house: House) -> None:
         assert await taps(page) - drawn <= 9
 
 
+@pytest.mark.beside
 async def test_signed_beforehand_in_three_taps_on_this_phone_and_on_another(house: House) -> None:
     """Signed days before, camera not tried yet: two taps. On a phone that never saw the link: three and four digits."""
     async with visitors(house) as people:
@@ -150,6 +152,7 @@ def booked_in_three_days(house: House) -> str:
     return str(link["url"])
 
 
+@pytest.mark.beside
 async def test_read_and_signed_days_before_without_a_camera(house: House) -> None:
     async with opened(house) as people:
         page = await counted(people)
@@ -165,6 +168,7 @@ async def test_read_and_signed_days_before_without_a_camera(house: House) -> Non
         await patient_looks(page, "9-ready")
 
 
+@pytest.mark.beside
 async def test_how_it_was_read_and_understood_goes_with_the_signature(house: House) -> None:
     """A wrong answer is explained and hinders nobody; another language is another text; the sealed evidence has it."""
     problems.clear()
@@ -203,6 +207,7 @@ async def test_how_it_was_read_and_understood_goes_with_the_signature(house: Hou
     assert problems == [], "\n".join(problems)
 
 
+@pytest.mark.beside
 async def test_first_load_is_light(house: House) -> None:
     """Everything the page fetched before the first tap, gzipped one by one, whatever the server compresses."""
     sizes: dict[str, int] = {}
@@ -220,6 +225,7 @@ async def test_first_load_is_light(house: House) -> None:
     assert sum(sizes.values()) <= FIRST_LOAD, sizes
 
 
+@pytest.mark.beside
 def test_first_load_by_the_built_page() -> None:
     """The same from the build: the page, and every script and style it names."""
     static = ROOT / "huizhen" / "static"
@@ -230,6 +236,7 @@ def test_first_load_by_the_built_page() -> None:
     assert sum(len(gzip.compress(data)) for data in files) <= FIRST_LOAD
 
 
+@pytest.mark.beside
 async def test_a_helper_says_who_they_are_and_what_they_agree_to(house: House) -> None:
     async with opened(house) as people:
         page = await people.open_link("visit.patient")
@@ -278,6 +285,7 @@ async def test_read_aloud_with_pause_progress_and_speed(house: House) -> None:
         await expect(page.locator(".prompt")).to_be_visible()
 
 
+@pytest.mark.beside
 async def test_wechat_is_told_the_way_out_first(house: House) -> None:
     async with opened(house) as people:
         page = await counted(people, agent=WECHAT)

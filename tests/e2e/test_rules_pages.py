@@ -7,7 +7,7 @@ from playwright.async_api import expect
 
 from tests.e2e.house import House, button, confirm_and_check, picture, press, sign, visitors
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.beside]
 
 
 async def test_a_real_booking_is_attested_before_the_patient_is_received(house: House) -> None:

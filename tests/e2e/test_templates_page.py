@@ -5,7 +5,7 @@ from playwright.async_api import expect
 
 from tests.e2e.house import House, picture, visitors
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.beside]
 
 VISIT = "visit.patient.zh"
 

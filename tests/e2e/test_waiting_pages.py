@@ -9,7 +9,7 @@ from tests.e2e.house import DESK, PHONE, House, People, confirm_and_check, press
 from tests.e2e.test_pages import both_languages, house, look, opened, to
 
 __all__ = ["house"]
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.beside]
 SIZES = "390 1440"
 
 

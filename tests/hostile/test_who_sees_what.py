@@ -1,12 +1,23 @@
 """What another institution, the uninvited and the merely curious get to see."""
 
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from clinic.consult import ConsultKind
 from clinic.people import Role
 from huizhen.api import detail
 from tests.huizhen.shelf import played
-from tests.huizhen.world import PATIENT_NAME, Booked, Browser, World, ask_experts, sign
+from tests.huizhen.world import PATIENT_NAME, Booked, Browser, World, ask_experts, sign, world_at
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    """Runs beside other tests: a request has its usual time."""
+    async with world_at(tmp_path / "data") as made:
+        yield made
 
 
 async def _asked(world: World) -> tuple[Booked, Browser, Browser, str]:

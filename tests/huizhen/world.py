@@ -2,9 +2,11 @@
 
 import base64
 import secrets
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,12 @@ from clinic.consult import Consult, ConsultKind, Seat
 from clinic.people import IdentityLevel, Institution, Patient, Role, Staff
 from consent import templates
 from huizhen.app import create_app
+from huizhen.auth.limiter import Attempts
+from huizhen.auth.passwords import Passwords
+from huizhen.auth.staff import StaffDoor
 from huizhen.demo_data import signature_png
 from huizhen.settings import Settings
+from huizhen.store.database import SqlDatabase
 from huizhen.wiring import Parts, build
 from tests.support import prepared
 from tests.support.agreements import agree
@@ -262,7 +268,7 @@ async def world_at(folder: Path, **changes: Any) -> AsyncIterator[World]:
     """The server, up; closed in order when the block ends."""
     clock = FakeClock()
     settings = settings_for(folder, **changes)
-    await prepared.database_at(settings.database)
+    houses = await _furnished(folder)
     parts = await build(settings, clock)
     async with AsyncExitStack() as stack:
         server = TestServer(create_app(parts))
@@ -271,15 +277,34 @@ async def world_at(folder: Path, **changes: Any) -> AsyncIterator[World]:
         base = str(server.make_url("")).rstrip("/")
         parts.address.url = base
         world = World(parts, base, clock, stack)
-        for key in ("city", "county"):
-            world.houses[key] = await _found(world, key)
+        world.houses = houses
         yield world
 
 
-async def _found(world: World, key: str) -> House:
-    door = world.parts.services.staff_door
+_founded: dict[str, House] = {}
+_template = tempfile.TemporaryDirectory(prefix="huizhen-houses-")  # gone with the process
+
+
+async def _furnished(folder: Path) -> dict[str, House]:
+    """Both houses in the data directory `folder`: founded once per process, copied for each test."""
+    template = Path(_template.name) / "data"
+    if not _founded:
+        settings = settings_for(template)
+        await prepared.database_at(settings.database)
+        database = await SqlDatabase.open(
+            settings.database, settings.keys_path, clock=FakeClock(), deployment=settings.deployment, node=settings.node
+        )
+        door = StaffDoor(database, Passwords(settings), Attempts(settings), settings)
+        for key in ("city", "county"):
+            _founded[key] = await _found(database, door, key)
+        await database.close()
+    shutil.copytree(template, folder)
+    return {key: replace(house, staff=dict(house.staff)) for key, house in _founded.items()}
+
+
+async def _found(database: SqlDatabase, door: StaffDoor, key: str) -> House:
     hashed = await door.hash_password(PASSWORD)
-    async with world.db.begin() as tx:
+    async with database.begin() as tx:
         new = registration.NewInstitution(
             f"{key}医院", key, f"LIC-{key}", date(2049, 1, 1), (CARDIOLOGY,), "0000-1", name_en=f"{key} hospital"
         )
@@ -291,12 +316,12 @@ async def _found(world: World, key: str) -> House:
         )
         house = House(institution, await registration.create_patient(tx, person, system))
         for role in ROLES:
-            house.staff[role] = await _account(tx, world, house, role, hashed, f"{key}-{role.value}")
-        house.second_approver = await _account(tx, world, house, Role.APPROVER, hashed, f"{key}-approver-2")
+            house.staff[role] = await _account(tx, door, house, role, hashed, f"{key}-{role.value}")
+        house.second_approver = await _account(tx, door, house, Role.APPROVER, hashed, f"{key}-approver-2")
     return house
 
 
-async def _account(tx: Any, world: World, house: House, role: Role, hashed: str, login: str) -> Staff:
+async def _account(tx: Any, door: StaffDoor, house: House, role: Role, hashed: str, login: str) -> Staff:
     doctor = role in (Role.ATTENDING, Role.INVITING, Role.EXPERT, Role.CHAIR)
     account = registration.NewStaff(
         institution_id=house.institution.id,
@@ -314,5 +339,5 @@ async def _account(tx: Any, world: World, house: House, role: Role, hashed: str,
     staff = await registration.create_staff(tx, account, Actor.system(house.institution.id))
     if doctor:
         await filings.file_practice(tx, staff.id, filing(), Actor.system(house.institution.id))
-    await world.parts.services.staff_door.set_password(tx, staff, hashed)
+    await door.set_password(tx, staff, hashed)
     return staff

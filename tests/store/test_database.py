@@ -1,7 +1,9 @@
 """SQLite under stress: full, locked, cancelled, killed. Acknowledged means kept; refused means nothing was kept."""
 
 import asyncio
+import os
 import random
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -236,8 +238,9 @@ async def test_disposals_in_the_database_are_replayed_on_a_restored_key_ring(url
     await again.close()
 
 
-CHILD = """
-import asyncio, sys
+# Each run is a process of its own, forked from one that has loaded everything; what it acknowledges is one line each.
+NURSERY = """
+import asyncio, os, sys
 from pathlib import Path
 from audit.events import EventCode
 from audit.transaction import AuditEvent
@@ -259,27 +262,49 @@ async def main(url, keys, run):
         if number % 10 == 9:
             await signer.sign("i1")
 
-asyncio.run(main(*sys.argv[1:]))
+for line in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        asyncio.run(main(*sys.argv[1:], line.strip()))
+    print("born", child, flush=True)
+    print("ended", os.waitpid(child, 0)[1], flush=True)
 """
+
+
+async def killed(nursery: "subprocess.Popen[str]", run: int, wanted: int, pause: float) -> list[str]:
+    """What one run acknowledged before SIGKILL, sent some time after `wanted` lines."""
+    assert nursery.stdin is not None and nursery.stdout is not None
+    print(run, file=nursery.stdin, flush=True)
+    lines: list[str] = []
+    child = 0
+    while len(lines) < wanted or not child:
+        word, _, number = nursery.stdout.readline().strip().partition(" ")
+        assert word not in ("", "ended"), "it died by itself"
+        if word == "born":
+            child = int(number)
+        else:
+            lines.append(word)
+    await asyncio.sleep(pause)
+    os.kill(child, signal.SIGKILL)
+    while not (line := nursery.stdout.readline().strip()).startswith("ended"):
+        assert line
+        lines.append(line)
+    assert line == f"ended {int(signal.SIGKILL)}" and len(lines) >= wanted
+    return lines
 
 
 async def test_fifteen_kills_lose_no_acknowledged_event(url: str, tmp_path: Path) -> None:
     await prepared.database_at(url)
     chance = random.Random(3)
     acknowledged: list[str] = []
-    for run in range(15):
-        child = subprocess.Popen(
-            [sys.executable, "-c", CHILD, url, str(tmp_path / "keys"), str(run)], stdout=subprocess.PIPE, text=True
-        )
-        assert child.stdout is not None
-        wanted = chance.randrange(1, 40)
-        lines = [line.strip() for line, _ in zip(child.stdout, range(wanted), strict=False)]
-        await asyncio.sleep(chance.random() * 0.01)
-        child.kill()
-        lines += [line.strip() for line in child.stdout if line.endswith("\n")]
-        child.stdout.close()
-        assert child.wait() == -9 and len(lines) >= wanted
-        acknowledged += lines
+    nursery = subprocess.Popen(
+        [sys.executable, "-c", NURSERY, url, str(tmp_path / "keys")],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with nursery:  # its input ends with the block, and so does it
+        for run in range(15):
+            acknowledged += await killed(nursery, run, chance.randrange(1, 40), chance.random() * 0.01)
+    assert nursery.returncode == 0
     database = await SqlDatabase.open(url, tmp_path / "keys")
     signer = Checkpointer(database)
     await signer.check()
