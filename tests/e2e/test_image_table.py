@@ -138,6 +138,7 @@ async def test_what_one_scrolls_to_the_other_sees(house: House, tmp_path: Path) 
         await expect(expert.get_by_text("您的通话和影像已经关闭")).to_be_visible()
         for gone in (".viewer", "[data-series]", "[data-act=join]"):
             await expect(expert.locator(gone)).to_have_count(0)
+        await expect(expert.get_by_text("王秀兰")).to_have_count(0)
         await expect(clinic.get_by_text("患者已不再共享资料")).to_be_visible()
         await look(expert, "image-table-withdrawn", "390 1440")
     assert problems == [], "\n".join(problems)
