@@ -37,8 +37,8 @@ async def say(page: Page, method: str, path: str, **body: Any) -> Any:
     return await page.evaluate(SAY, [method, path, body])
 
 
-async def asked(people: People, clinic: Page, expert: Page) -> None:
-    """The clinic asks, the patient agrees before its eyes, the request goes out, the expert comes."""
+async def asked(people: People, clinic: Page, expert: Page) -> Page:
+    """The clinic asks, the patient agrees before its eyes, the request goes out, the expert comes. The patient's page."""
     consult = f"/api/consults/{people.house.demo['consults']['panel']}"
     invited = people.house.demo["institutions"]["province"]
     doctors = await say(clinic, "GET", f"/api/directory/institutions/{invited}/experts")
@@ -65,17 +65,29 @@ async def asked(people: People, clinic: Page, expert: Page) -> None:
         each["id"] for each in (await say(expert, "GET", "/api/invitations"))["items"] if each["state"] == "sent"
     )
     await say(expert, "POST", f"/api/invitations/{waiting}/answer", accept=True)
+    return patient
 
 
-async def both_open(people: People) -> tuple[Page, Page]:
-    """The clinic's page and the expert's, on the consult, in the call."""
+async def both_open(people: People) -> tuple[Page, Page, Page]:
+    """The clinic's page and the expert's, on the consult, in the call; the patient's, outside."""
     clinic, expert = await people.staff("clinic"), await people.staff("expert1")
-    await asked(people, clinic, expert)
+    patient = await asked(people, clinic, expert)
     for page in (clinic, expert):
         await page.goto(f"{people.house.url}/console/consults/{people.house.demo['consults']['panel']}")
         await page.click("[data-act=join]")
         await expect(page.locator(".stage .controls")).to_be_visible()
-    return clinic, expert
+    return clinic, expert, patient
+
+
+# A patient's page knows its seat, not a login.
+UNSHARE = """async () => {
+  const {csrf} = await (await fetch('/api/seat')).json();
+  const op = [...crypto.getRandomValues(new Uint8Array(16))].map(b => b.toString(16).padStart(2, '0')).join('');
+  const answer = await fetch('/api/seat/consent/withdraw', {method: 'POST', headers: {'Content-Type': 'application/json', 'X-CSRF': csrf},
+    body: JSON.stringify({op, purposes: ['share_panel']})});
+  if (!answer.ok) throw new Error(await answer.text());
+}"""
+COLOURS = "people => people.map(one => one.innerText.trim() + getComputedStyle(one.querySelector('i')).backgroundColor)"
 
 
 def files(folder: Path, slices: int = 6, side: int = 128) -> list[Path]:
@@ -88,9 +100,10 @@ def files(folder: Path, slices: int = 6, side: int = 128) -> list[Path]:
 
 
 async def test_what_one_scrolls_to_the_other_sees(house: House, tmp_path: Path) -> None:
+    """And everybody has one colour on both pages; who looks apart comes back; a withdrawal leaves no picture behind."""
     problems.clear()
     async with visitors(house) as people:
-        clinic, expert = await both_open(people)
+        clinic, expert, patient = await both_open(people)
         await clinic.set_input_files("input[name=images]", files(tmp_path))
         await expect(clinic.locator(".upload .good")).to_be_visible(timeout=PATIENCE_MS)
         await clinic.click("[data-series=CT]")
@@ -108,6 +121,24 @@ async def test_what_one_scrolls_to_the_other_sees(house: House, tmp_path: Path) 
         await clinic.mouse.move(box["x"] + box["width"] / 2 + 9, box["y"] + box["height"] / 2 + 9)
         await expect(expert.locator("[data-hand]")).to_have_count(1)
         await expert.click("[data-act=lead]")
-        await expect(clinic.locator("[data-part=lead]")).to_contain_text("赵仁心")
+        await expect(clinic.locator("[data-part=lead] .who")).to_contain_text("赵仁心")
+        people_of = "[data-part=lead] .people li"
+        assert await clinic.locator(people_of).evaluate_all(COLOURS) == await expert.locator(people_of).evaluate_all(
+            COLOURS
+        )
         await look(expert, "image-table-ct", "1440")
+        await clinic.click("[data-act=follow]")
+        await frame.focus()
+        await clinic.keyboard.press("Home")
+        await expect(clinic.locator(".viewer[data-at='0']")).to_be_visible()
+        await expect(expert.locator(".viewer")).to_have_attribute("data-at", str(at + 1))
+        await clinic.click("[data-act=follow]")
+        await expect(clinic.locator(f".viewer[data-at='{at + 1}']")).to_be_visible()
+        await patient.evaluate(UNSHARE)
+        await expect(expert.get_by_text("您的通话和影像已经关闭")).to_be_visible()
+        for gone in (".viewer", "[data-series]", "[data-act=join]"):
+            await expect(expert.locator(gone)).to_have_count(0)
+        await expect(expert.get_by_text("王秀兰")).to_have_count(0)
+        await expect(clinic.get_by_text("患者已不再共享资料")).to_be_visible()
+        await look(expert, "image-table-withdrawn", "390 1440")
     assert problems == [], "\n".join(problems)
