@@ -22,12 +22,16 @@ async def listed(call: Call[NoBody]) -> Items[KeptCopyView]:
 async def _kept_view(tx: StoreTransaction, row: copies.KeptCopy) -> KeptCopyView:
     """Why it is held is said to the archive of its own institution only, so not in `copy_view`."""
     record = row.record
-    retained = record and RetainedView(
-        record_id=record.id,
-        state=record.state.value,
-        due_on=None if row.due_on is None else row.due_on.isoformat(),
-        policy_version=record.policy_version,
-        held=row.held,
+    retained = (
+        None
+        if record is None
+        else RetainedView(
+            record_id=record.id,
+            state=record.state.value,
+            due_on=None if row.due_on is None else row.due_on.isoformat(),
+            policy_version=record.policy_version,
+            held=row.held,
+        )
     )
     shown = await copy_view(tx, row.copy)
     held_by = [await hold_view(tx, hold) for hold in row.holds]

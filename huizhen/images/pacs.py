@@ -1,4 +1,4 @@
-"""A hospital's archive over DICOMweb: found by QIDO-RS, fetched by WADO-RS, stored by STOW-RS. Nobody else speaks to it.
+"""A hospital's archive over DICOMweb: QIDO-RS, WADO-RS, and STOW-RS for reports. The only place that speaks to one.
 
 Always the configured origin: paths are made here of identifiers that are digits and dots, redirects are not followed,
 no proxy of the environment is asked, answers are bounded in time and size, nothing of the address is told or logged.

@@ -20,8 +20,7 @@ _COPIED = (
     "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyDate",
     "StudyTime", "StudyID", "AccessionNumber", "StudyDescription", "ReferringPhysicianName",
 )  # fmt: skip
-_EMPTY = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID")
-_EMPTY += ("AccessionNumber", "ReferringPhysicianName")  # type 2: there, if only empty
+_EMPTY = frozenset(_COPIED) - {"IssuerOfPatientID", "StudyInstanceUID", "StudyDescription"}  # type 2: there, if empty
 
 Code = tuple[str, str, str]
 _TITLE: Code = ("126000", "DCM", "Imaging Measurement Report")
@@ -87,7 +86,8 @@ def _of_equipment(found: Dataset, order: Mapping[str, Any]) -> None:
 
 
 def _evidence(order: Mapping[str, Any]) -> Dataset:
-    study, by_series = Dataset(), {}
+    study = Dataset()
+    by_series: dict[str, list[Dataset]] = {}
     for each in order["library"]:
         by_series.setdefault(each["series"], []).append(_sop(each))
     study.StudyInstanceUID, study.ReferencedSeriesSequence = order["study"], []

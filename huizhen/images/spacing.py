@@ -18,8 +18,6 @@ class Spacing:
 def spacing_of(metadata: bytes, frame: int) -> Spacing | None:
     """`frame` from 0. None where the picture says none."""
     told: Json = json.loads(metadata)
-    if isinstance(told, list):
-        told = told[0]
     own = _items(told, "52009230")
     shared = _items(told, "52009229")
     for place in (own[frame : frame + 1], shared[:1]):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from archive import access, catalogue, copies, disposal, holds, intake, purge, retention
-from archive.errors import AlreadyDisposed, Held, IllegalMove, SameHands
+from archive.errors import AlreadyDisposed, Held, IllegalMove, Restricted, SameHands
 from archive.policy import PANEL_COPY
 from archive.records import Disposal, DisposalState, LegalHold, RetainedState
 from audit.errors import MissingRow
@@ -38,7 +38,8 @@ class Shelf:
     blobs: FakeBlobs
 
     def copy(self, institution_id: str) -> SealedCopy:
-        (found,) = [row for row in self.world.db.rows("sealed_copies") if row.institution_id == institution_id]
+        rows: list[SealedCopy] = self.world.db.rows("sealed_copies")
+        (found,) = [row for row in rows if row.institution_id == institution_id]
         return found
 
     @property
@@ -228,7 +229,7 @@ async def test_another_institutions_hold_says_nothing_of_the_recording(world: Wo
         await access.decide(tx, Actor.staff(world.approver), grant.id, True, hours=1)
     async with world.db.begin() as tx:
         assert not (await catalogue.entry(tx, Actor.staff(world.archivist), made.recording.id)).held
-        with pytest.raises(access.Restricted):
+        with pytest.raises(Restricted):
             await access.view(tx, Actor.staff(world.archivist), made.recording.id)
         await holds.place(tx, Actor.staff(world.archivist), made.consult.id, "投诉")
         assert (await catalogue.entry(tx, Actor.staff(world.archivist), made.recording.id)).held

@@ -348,6 +348,3 @@ async def test_a_late_row_is_left_alone_by_a_second_maker(house: House) -> None:
         assert again == first
         assert kept == await intake.on_copy_sealed(tx, again)
         assert await lateness.chase(tx, house.world.home.id) == 0
-
-
-# -- ended early

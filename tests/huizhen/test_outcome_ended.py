@@ -1,4 +1,4 @@
-"""A panel that met and was ended early, on the real store: what is printed, copied and proved of it."""
+"""A panel ended early on the real store: copies without a paper, papers of what was signed, and no copy that lies."""
 
 import io
 import json
