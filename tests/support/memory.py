@@ -55,7 +55,7 @@ class MemoryRepository(Generic[T]):
         return found
 
     async def find(self, **equal: Any) -> Sequence[T]:
-        if unknown := set(equal) - _columns(self._table.row):
+        if unknown := set(equal) - _columns(self._table):
             raise TypeError(f"{self._table.name} has no column {sorted(unknown)}")
         found: list[T] = []
         for row_id, (row, rev) in self._rows.items():
@@ -107,8 +107,8 @@ class MemoryRepository(Generic[T]):
 
 
 @functools.cache
-def _columns(row: type[Any]) -> frozenset[str]:
-    return frozenset(field.name for field in fields(row))
+def _columns(table: Table) -> frozenset[str]:
+    return frozenset(field.name for field in fields(table.row))
 
 
 def _matches(held: Any, wanted: Any) -> bool:
