@@ -62,6 +62,7 @@ BESIDE: Mapping[str, tuple[str, ...]] = {
         "other_withdraws_stop", "other_withdraws_privacy_interval", "recording_basis_consent",
         "recording_basis_legal_duty",
     ),
+    "HZ-19": (),
     "HZ-18": ("walk_in_minutes",),
     "HZ-25": ("opinion_hours", "first_reminder_hours", "second_reminder_hours"),
     "HZ-26": ("experts", "chair"),
@@ -195,6 +196,8 @@ def _check(loaded: RuleSet) -> None:
             raise RulesInvalid(f"{rule_id}: {', '.join(missing)} missing")
     if not loaded.rules["CN-09"].codes:
         raise RulesInvalid("CN-09: no reasons to end a visit")
+    if "other" not in loaded.rules["HZ-19"].codes:
+        raise RulesInvalid('HZ-19: no "other" among the reasons')
     if missing := [kind.value for kind in ConsultKind if kind not in loaded.kinds]:
         raise RulesInvalid(f"kinds: {', '.join(missing)} missing")
     if loaded.effective_to is not None and loaded.effective_to < loaded.effective_from:

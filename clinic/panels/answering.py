@@ -4,11 +4,10 @@ from dataclasses import replace
 
 from audit.errors import MissingRow
 from audit.events import EventCode
-from clinic import checks
 from clinic.actor import Actor
 from clinic.consult import Consult, Seat
 from clinic.errors import AdmissionRefused, IllegalMove
-from clinic.panels import seating
+from clinic.panels import refusing, seating
 from clinic.panels.reasons import LATE
 from clinic.panels.records import Case, Invitation, InvitationState
 from clinic.panels.requests import OPEN, InvitedParty, PanelRequest, PartyState
@@ -18,8 +17,13 @@ from clinic.roles import Action, Place, require
 from clinic.transaction import ClinicTransaction
 
 
-async def answer_invitation(
-    tx: ClinicTransaction, invitation_id: str, by: Actor, accept: bool, refusal_reason: str | None = None
+async def answer_invitation(  # noqa: PLR0917
+    tx: ClinicTransaction,
+    invitation_id: str,
+    by: Actor,
+    accept: bool,
+    refusal_reason: str | None = None,
+    code: str | None = None,
 ) -> tuple[Invitation, Seat | None]:
     """Accept (the expert gets a seat) or refuse with a reason.
 
@@ -35,7 +39,7 @@ async def answer_invitation(
     if accept:
         answered, seat = await seating.take(tx, invitation, consult, by)
     else:
-        reason = checks.text("refusal_reason", refusal_reason or "", 500, 2)
+        code, reason = await refusing.why(tx, invitation.invited_institution_id, refusal_reason, code)
         answered = replace(invitation, state=InvitationState.REFUSED, answered_at=tx.now, refusal_reason=reason)
         await tx.invitations.save(answered)
     public = {"answer": answered.state.value, "expert": invitation.expert_id, "seat": seat.id if seat else ""}
@@ -43,12 +47,17 @@ async def answer_invitation(
         await tx.append(event(EventCode.INVITATION_ANSWERED, consult, by, invitation.id, public))
         return answered, seat
     await tell(tx, EventCode.INVITATION_ANSWERED, found[0], by, public, [found[1]], invitation.id)
-    await _for_the_house(tx, *found, answered, by)
+    await _for_the_house(tx, *found, answered, by, code)
     return answered, seat
 
 
-async def _for_the_house(
-    tx: ClinicTransaction, request: PanelRequest, party: InvitedParty, answered: Invitation, by: Actor
+async def _for_the_house(  # noqa: PLR0917
+    tx: ClinicTransaction,
+    request: PanelRequest,
+    party: InvitedParty,
+    answered: Invitation,
+    by: Actor,
+    code: str | None,
 ) -> None:
     """The first expert who accepts brings their institution in; when the last one refused, it does not take part."""
     if party.state not in OPEN:
@@ -56,7 +65,7 @@ async def _for_the_house(
     if answered.state is InvitationState.ACCEPTED:
         await party_answers(tx, request, party, PartyState.ACCEPTED, by)
     elif not await seating.of_party(tx, party):
-        await party_answers(tx, request, party, PartyState.REFUSED, by, answered.refusal_reason)
+        await party_answers(tx, request, party, PartyState.REFUSED, by, answered.refusal_reason, code)
 
 
 async def party_answers(  # noqa: PLR0917
@@ -66,9 +75,10 @@ async def party_answers(  # noqa: PLR0917
     to: PartyState,
     by: Actor,
     reason: str | None = None,
+    code: str | None = None,
 ) -> PanelRequest:
     """The institution's answer on both trails, and what it does to the request."""
-    party = party.move(to, tx.now, by.id, reason)
+    party = party.move(to, tx.now, by.id, reason, code)
     await tx.invited_parties.save(party)
     await tx.panel_requests.save(request)  # of two answers at one moment one is stale
     await void_proposals(tx, party)
@@ -77,7 +87,7 @@ async def party_answers(  # noqa: PLR0917
         EventCode.PARTY_ANSWERED,
         request,
         by,
-        {"answer": to.value, "invited": party.invited_institution_id},
+        {"answer": to.value, "invited": party.invited_institution_id} | ({"why": code} if code else {}),
         [party],
         party.id,
     )

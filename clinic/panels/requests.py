@@ -147,8 +147,11 @@ class InvitedParty:
     answered_by: str | None = None
     reason: str | None = None  # why refused
     reminded_at: datetime | None = None
+    reason_code: str | None = None  # of HZ-19; None in answers of before
 
-    def move(self, to: PartyState, now: datetime, by: str, reason: str | None = None) -> "InvitedParty":
+    def move(
+        self, to: PartyState, now: datetime, by: str, reason: str | None = None, code: str | None = None
+    ) -> "InvitedParty":
         """The party in its new state. Raises IllegalMove."""
         if to not in PARTY_MOVES[self.state]:
             raise IllegalMove(f"party {self.state}->{to}")
@@ -159,6 +162,7 @@ class InvitedParty:
             answered_at=now if answered else self.answered_at,
             answered_by=by if answered else self.answered_by,
             reason=reason or self.reason,
+            reason_code=code or self.reason_code,
         )
 
 

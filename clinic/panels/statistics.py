@@ -1,7 +1,7 @@
 """Figures of requests between institutions: counted from the rows, or from the trail, with the same result.
 
 Pure. A fact is one institution asked by one sent request. `from_trail` reads nothing but public parts of events, so
-that whoever doubts a figure counts it again from the log; refusal reasons stand in the rows only.
+that whoever doubts a figure counts it again from the log; the words of a refusal stand in the rows only.
 """
 
 from collections import Counter
@@ -50,6 +50,16 @@ class Asked:
     outcome: Outcome = Outcome.WAITING
     answered: int | None = None
     reason: str = ""
+    why: str = ""  # the coded reason (HZ-19); empty in answers of before
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """How often one coded reason was given, and the words beside it; `code` is empty for answers of before."""
+
+    code: str
+    count: int
+    said: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +90,7 @@ class Figures:
     whole: Tally
     months: tuple[Tally, ...]
     pairs: tuple[Tally, ...]
-    reasons: tuple[tuple[str, int], ...]
+    reasons: tuple[Refusals, ...]
 
 
 class Event(Protocol):
@@ -119,6 +129,7 @@ def _asked(request: PanelRequest, party: InvitedParty) -> Asked:
         outcome,
         milliseconds(party.answered_at) if stands and party.answered_at is not None else None,
         (party.reason or "") if outcome is Outcome.REFUSED else "",
+        (party.reason_code or "") if outcome is Outcome.REFUSED else "",
     )
 
 
@@ -158,7 +169,12 @@ def _follow(asked: dict[tuple[str, str], Asked], event: Event, request: str) -> 
     if said is None or key not in asked:
         return
     answered = milliseconds(event.at) if event.code == EventCode.PARTY_ANSWERED else None
-    asked[key] = replace(asked[key], outcome=_OUTCOMES[PartyState(event.public[said])], answered=answered)
+    asked[key] = replace(
+        asked[key],
+        outcome=_OUTCOMES[PartyState(event.public[said])],
+        answered=answered,
+        why=str(event.public.get("why", "")),
+    )
 
 
 def figures(states: Mapping[str, RequestState], asked: Sequence[Asked], time_zone: str) -> Figures:
@@ -168,14 +184,26 @@ def figures(states: Mapping[str, RequestState], asked: Sequence[Asked], time_zon
     for each in asked:
         months.setdefault((month(each.sent, time_zone),), []).append(each)
         pairs.setdefault((each.inviting_id, each.invited_id), []).append(each)
-    reasons = Counter(each.reason for each in asked if each.reason)
     return Figures(
         dict(sorted(Counter(states.values()).items())),
         _tally((), asked),
         tuple(_tally(key, months[key]) for key in sorted(months)),
         tuple(_tally(key, pairs[key]) for key in sorted(pairs)),
-        tuple(sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))),
+        _refusals([each for each in asked if each.outcome is Outcome.REFUSED]),
     )
+
+
+def _refusals(refused: Sequence[Asked]) -> tuple[Refusals, ...]:
+    """By code, the most frequent first; so the words of each."""
+    found = []
+    for code, count in _frequent(each.why for each in refused):
+        said = _frequent(each.reason for each in refused if each.why == code and each.reason)
+        found.append(Refusals(code, count, said))
+    return tuple(found)
+
+
+def _frequent(words: Iterable[str]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(Counter(words).items(), key=lambda pair: (-pair[1], pair[0])))
 
 
 def month(sent: int, time_zone: str) -> str:

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 
 from audit.errors import MissingRow
 from audit.events import EventCode
-from clinic import checks
 from clinic.actor import Actor
 from clinic.consult import Consult
 from clinic.errors import AdmissionRefused, IllegalMove, InvalidInput
 from clinic.overlays import rules_for
-from clinic.panels import reasons, seating
+from clinic.panels import reasons, refusing, seating
 from clinic.panels.answering import party_answers, require_in_time
 from clinic.panels.records import Invitation
 from clinic.panels.requests import InvitedParty, PanelRequest, PartyState, RequestState
@@ -86,16 +85,18 @@ async def accept(tx: ClinicTransaction, request_id: str, by: Actor) -> PanelRequ
     return await party_answers(tx, request, party, PartyState.ACCEPTED, by)
 
 
-async def refuse(tx: ClinicTransaction, request_id: str, reason: str, by: Actor) -> PanelRequest:
+async def refuse(
+    tx: ClinicTransaction, request_id: str, reason: str, by: Actor, code: str | None = None
+) -> PanelRequest:
     """The house does not take part, and says why. Raises InvalidInput, IllegalMove, AdmissionRefused (too late)."""
     request, party, _ = await asked_of(tx, request_id, by)
     require_in_time(request, party, tx)
     if party.state is PartyState.ACCEPTED:
         raise IllegalMove("accepted already")
-    said = checks.text("reason", reason, 500, 2)
+    code, said = await refusing.why(tx, party.invited_institution_id, reason, code)
     for invitation in await seating.of_party(tx, party):
         await seating.release(tx, invitation)
-    return await party_answers(tx, request, party, PartyState.REFUSED, by, said)
+    return await party_answers(tx, request, party, PartyState.REFUSED, by, said, code)
 
 
 async def asked_of(

@@ -2,15 +2,17 @@
 
 from typing import Any
 
+from clinic.overlays import rules_for
 from clinic.panels import load
-from clinic.panels.statistics import Tally
+from clinic.panels.statistics import Refusals, Tally
 from clinic.roles import Action
+from clinic.rulebook import RuleSet
 from huizhen.api import render
 from huizhen.api.call import Call
 from huizhen.api.parties import party_name
 from huizhen.api.request_views import request_row
 from huizhen.api.route import Own, Route, Table, staff
-from huizhen.api.shapes.base import Items, NoBody
+from huizhen.api.shapes.base import Items, Label, NoBody
 from huizhen.api.shapes.load import (
     LoadRow,
     PairRow,
@@ -20,6 +22,7 @@ from huizhen.api.shapes.load import (
     StatisticsAnswer,
     TallyRow,
     WeekRow,
+    WordsCount,
 )
 from huizhen.store.tables import StoreTransaction
 
@@ -27,13 +30,24 @@ from huizhen.store.tables import StoreTransaction
 async def statistics(call: Call[NoBody]) -> StatisticsAnswer:
     side = call.query.side
     found = await load.statistics(call.tx, side, call.actor)
+    rules = rules_for(await call.tx.institutions.get(call.me.institution_id), call.now)
     return StatisticsAnswer(
         side=side,
         states=dict(found.states),
         whole=TallyRow(**_tally(found.whole)),
         months=[TallyRow(**_tally(each)) for each in found.months],
         pairs=[await _pair(call.tx, each) for each in found.pairs],
-        reasons=[ReasonCount(reason=reason, count=count) for reason, count in found.reasons],
+        reasons=[_reason(each, rules) for each in found.reasons],
+    )
+
+
+def _reason(found: Refusals, rules: RuleSet) -> ReasonCount:
+    words = rules.rules["HZ-19"].codes.get(found.code)
+    return ReasonCount(
+        code=found.code,
+        label=Label(zh=words.zh, en=words.en) if words is not None else None,
+        count=found.count,
+        said=[WordsCount(reason=reason, count=count) for reason, count in found.said],
     )
 
 

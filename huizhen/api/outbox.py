@@ -20,15 +20,17 @@ from huizhen.store.tables import StoreTransaction
 async def row_of(tx: StoreTransaction, notice: Notice) -> NoticeRow:
     """Without its content. A message to staff says nothing of the patient, who may be another house's."""
     if notice.kind in TO_STAFF:
-        patient, to = "", (await tx.staff.get(notice.seat_id)).name
+        person = await tx.staff.get(notice.seat_id)
+        patient, to, to_en = "", person.name, person.name_en
     else:
         consult = await tx.consults.get(notice.consult_id)
-        patient, to = masks.name((await tx.patients.get(consult.patient_id)).name), None
+        patient, to, to_en = masks.name((await tx.patients.get(consult.patient_id)).name), None, ""
     return NoticeRow(
         id=notice.id,
         consult_id=notice.consult_id,
         patient=patient,
         staff=to,
+        staff_en=to_en,
         kind=notice.kind,
         channel=notice.channel,
         locale=notice.locale,

@@ -50,7 +50,7 @@ async def answer(call: Call[InvitationAnswer]) -> InvitationRow:
     async with call.services.db.begin() as tx:
         await tx.operation(call.op, call.actor.id)
         invitation, _ = await answering.answer_invitation(
-            tx, call.path("invitation"), call.actor, body.accept, body.reason
+            tx, call.path("invitation"), call.actor, body.accept, body.reason, body.reason_code
         )
         await written.advance(tx, invitation.consult_id, call.actor)
     await closing.consult_changed(call.services.live, invitation.consult_id)

@@ -114,6 +114,7 @@ async def _party(tx: StoreTransaction, party: InvitedParty, line: Line) -> Party
         proposals=[await _proposal(tx, row) for row in line.proposals if row.party_id == party.id],
         answered_at=party.answered_at,
         reason=party.reason,
+        reason_code=party.reason_code,
     )
 
 

@@ -143,7 +143,7 @@ async def answer(call: Call[PartyAnswerBody]) -> RequestRow:
         if body.accept:
             request = await triaging.accept(tx, request_id, call.actor)
         else:
-            request = await triaging.refuse(tx, request_id, body.reason or "", call.actor)
+            request = await triaging.refuse(tx, request_id, body.reason or "", call.actor, body.reason_code)
         await written.advance(tx, request.consult_id, call.actor)
     return await _row(call, request.id, request.consult_id)
 

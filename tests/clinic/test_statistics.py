@@ -17,7 +17,7 @@ from clinic.panels import answering, load, proposing, settling, triaging
 from clinic.panels.board import Side
 from clinic.panels.records import InvitationState
 from clinic.panels.requests import RequestState, Urgency
-from clinic.panels.statistics import Asked, Outcome, figures, from_rows, from_trail, month, times
+from clinic.panels.statistics import Asked, Outcome, Refusals, figures, from_rows, from_trail, month, times
 from clinic.people import Institution, Role
 from tests.clinic.houses import Region, region
 from tests.support.builders import World
@@ -109,8 +109,8 @@ async def agrees(world: World) -> None:
     assert told[0] == counted[0]
     assert sorted(map(repr, told[1])) == sorted(repr(replace(each, reason="")) for each in counted[1])
     again = figures(*told, world.home.time_zone)
-    assert replace(shown, reasons=()) == again
-    assert sum(count for _, count in shown.reasons) == again.whole.outcomes[Outcome.REFUSED]
+    assert replace(shown, reasons=tuple(replace(each, said=()) for each in shown.reasons)) == again
+    assert sum(each.count for each in shown.reasons) == again.whole.outcomes[Outcome.REFUSED]
 
 
 def asked(request: str, **changes: Any) -> Asked:
@@ -122,7 +122,15 @@ def test_counts_by_month_by_pair_and_of_everything() -> None:
     rows = [
         asked("r1", sent=march, outcome=Outcome.ACCEPTED, answered=march + 90_999),
         asked("r1", invited_id="i3", sent=march, outcome=Outcome.RELEASED),
-        asked("r2", sent=march - 86_400_000, urgent=True, outcome=Outcome.REFUSED, answered=march, reason="外出"),
+        asked(
+            "r2",
+            sent=march - 86_400_000,
+            urgent=True,
+            outcome=Outcome.REFUSED,
+            answered=march,
+            reason="外出",
+            why="no_time",
+        ),
         asked("r3", sent=march - 86_400_000, outcome=Outcome.REFUSED, answered=march, reason="外出"),
         asked("r4", sent=march, outcome=Outcome.EXPIRED, reason=""),
     ]
@@ -138,7 +146,7 @@ def test_counts_by_month_by_pair_and_of_everything() -> None:
         (("i1", "i3"), 1, None),
     ]
     assert got.months[1].times == times([90])
-    assert got.reasons == (("外出", 2),)
+    assert got.reasons == (Refusals("", 1, (("外出", 1),)), Refusals("no_time", 1, (("外出", 1),)))
 
 
 @pytest.mark.parametrize(
@@ -196,7 +204,7 @@ async def test_the_invited_house_sees_its_own_answers_only(world: World) -> None
             await load.statistics(tx, Side.IN, Actor.staff(world.archivist))
     assert got.states == {}
     assert (got.whole.outcomes[Outcome.REFUSED], got.whole.times.median) == (1, 120)
-    assert got.reasons == (("时间冲突", 1),)
+    assert got.reasons == (Refusals("other", 1, (("时间冲突", 1),)),)
 
 
 async def test_the_week_shows_panels_of_both_sides_while_they_stand(world: World) -> None:

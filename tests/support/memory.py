@@ -10,6 +10,7 @@
 """
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields, replace
@@ -44,7 +45,6 @@ class MemoryRepository(Generic[T]):
         self._tx = transaction
         self._rows = rows
         self._seen: dict[str, int] = {}
-        self._columns = frozenset(field.name for field in fields(table.row))
 
     async def get(self, row_id: str) -> T:
         if row_id not in self._rows:
@@ -55,7 +55,7 @@ class MemoryRepository(Generic[T]):
         return found
 
     async def find(self, **equal: Any) -> Sequence[T]:
-        if unknown := set(equal) - self._columns:
+        if unknown := set(equal) - _columns(self._table):
             raise TypeError(f"{self._table.name} has no column {sorted(unknown)}")
         found: list[T] = []
         for row_id, (row, rev) in self._rows.items():
@@ -106,6 +106,11 @@ class MemoryRepository(Generic[T]):
         self._tx.touched(self._table, row, row_id, rev, removed=False)
 
 
+@functools.cache
+def _columns(table: Table) -> frozenset[str]:
+    return frozenset(field.name for field in fields(table.row))
+
+
 def _matches(held: Any, wanted: Any) -> bool:
     if isinstance(wanted, After):
         return held is not None and bool(held > wanted.value)
@@ -113,18 +118,26 @@ def _matches(held: Any, wanted: Any) -> bool:
 
 
 class MemoryTransaction(StoreTransaction):
-    """One unit of work on a private copy of every table."""
+    """One unit of work on a private copy of every table, made when the table is first named."""
 
     def __init__(self, database: "MemoryDatabase", *, writable: bool) -> None:
         self._database = database
         self._writable = writable
         self._now = database.time()
         self._pending: dict[tuple[str, str], tuple[str | None, RowMark]] = {}
-        self.state = {name: dict(rows) for name, rows in database.state.items()}
+        self._before = database.state  # a commit puts another in its place: this one stays as it was
+        self.state: dict[str, dict[str, Stored]] = {}  # of the tables that were named
         self.operations: set[tuple[str, str]] = set()
         self.recorded: list[Recorded] = []
-        for table in database.tables:
-            setattr(self, table.name, MemoryRepository[Any](table, self, self.state[table.name]))
+
+    def __getattr__(self, name: str) -> Any:
+        table = self._database.tables.get(name)
+        if table is None:
+            raise AttributeError(name)
+        self.state[name] = dict(self._before[name])
+        repository: MemoryRepository[Any] = MemoryRepository(table, self, self.state[name])
+        setattr(self, name, repository)
+        return repository
 
     @property
     def now(self) -> datetime:
@@ -185,7 +198,7 @@ class MemoryTransaction(StoreTransaction):
     def finish(self) -> None:
         if self._pending:
             raise UnrecordedWrite(", ".join(sorted({name for name, _ in self._pending})))
-        self._database.state = self.state
+        self._database.state = self._database.state | self.state
         self._database.operations |= self.operations
         self._database.recorded += self.recorded
 
@@ -209,7 +222,7 @@ class MemoryDatabase:
 
     def __init__(self, clock: Callable[[], datetime] | None = None, tables: Sequence[Table] = TABLES) -> None:
         self.clock = clock or FakeClock()
-        self.tables: list[Table] = []
+        self.tables: dict[str, Table] = {}
         self.state: dict[str, dict[str, Stored]] = {}
         self.operations: set[tuple[str, str]] = set()
         self.recorded: list[Recorded] = []
@@ -221,7 +234,7 @@ class MemoryDatabase:
             self.register(table)
 
     def register(self, table: Table) -> None:
-        self.tables.append(table)
+        self.tables[table.name] = table
         self.state[table.name] = {}
 
     @property

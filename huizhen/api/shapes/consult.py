@@ -337,6 +337,7 @@ class CaseBody(Body):
 class InvitationAnswer(Body):
     accept: bool
     reason: Reason | None = None
+    reason_code: Code | None = None  # of HZ-19; none is "other"
 
 
 class OpinionBody(Body):

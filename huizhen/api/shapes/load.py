@@ -5,7 +5,7 @@ from pydantic import ConfigDict, Field
 from clinic.panels.board import Side
 from clinic.panels.requests import RequestState
 from clinic.panels.statistics import Outcome
-from huizhen.api.shapes.base import Answer, GivenMoment, Query
+from huizhen.api.shapes.base import Answer, GivenMoment, Label, Query
 from huizhen.api.shapes.consult import DoctorRow
 from huizhen.api.shapes.parties import PartyName
 from huizhen.api.shapes.requests import RequestRow
@@ -39,9 +39,18 @@ class PairRow(TallyRow):
     invited: PartyName
 
 
-class ReasonCount(Answer):
+class WordsCount(Answer):
     reason: str
     count: int
+
+
+class ReasonCount(Answer):
+    """`code` of HZ-19 with its words; empty, without any, for answers given before there were codes."""
+
+    code: str
+    label: Label | None
+    count: int
+    said: list[WordsCount]
 
 
 class StatisticsAnswer(Answer):

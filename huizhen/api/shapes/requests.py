@@ -8,7 +8,7 @@ from clinic.consult import ConsultKind, ConsultStatus
 from clinic.panels.board import Due, Side
 from clinic.panels.records import InvitationState
 from clinic.panels.requests import Mode, PartyState, ProposalKind, ProposalState, RequestState, Urgency
-from huizhen.api.shapes.base import Answer, Body, GivenMoment, Id, Label, Line, Moment, Query, Reason, Short, Text
+from huizhen.api.shapes.base import Answer, Body, Code, GivenMoment, Id, Label, Line, Moment, Query, Reason, Short, Text
 from huizhen.api.shapes.consult import DoctorRow
 
 
@@ -56,6 +56,7 @@ class AssignBody(Body):
 class PartyAnswerBody(Body):
     accept: bool
     reason: Reason | None = None
+    reason_code: Code | None = None  # of HZ-19; none is "other"
 
 
 class ProposeTimeBody(Body):
@@ -119,6 +120,7 @@ class PartyView(Answer):
     proposals: list[ProposalView]
     answered_at: Moment | None
     reason: str | None
+    reason_code: str | None = None
 
 
 class RequestRow(Answer):

@@ -197,6 +197,7 @@ class NoticeRow(Answer):
     consult_id: str
     patient: str  # masked; empty in a message to staff
     staff: str | None = None  # the name of whom a message to staff is for
+    staff_en: str = ""
     kind: NoticeKind
     channel: Channel
     locale: str

@@ -14,7 +14,7 @@ export interface Proposal {
 }
 export interface Party {
   id: string; institution_id: string; institution: string; institution_en?: string; rank: number; state: PartyState; wished: Doctor[]; seats: RequestSeat[]; proposals: Proposal[];
-  answered_at: string | null; reason: string | null;
+  answered_at: string | null; reason: string | null; reason_code?: string | null;
 }
 export interface RequestRow {
   id: string; consult_id: string; kind: ConsultKind; consult_status: ConsultStatus; state: RequestState; mode: "direct" | "matched"; urgency: "routine" | "urgent";
@@ -33,9 +33,11 @@ export interface Suggested {
   open_cases: number; obstacle?: string | null; unfit: string[];
 }
 export interface Match { items: Suggested[]; left_out: Suggested[]; unagreed: PartyName[]; titles: string[] }
+/** Why one does not take part (clinic/rules HZ-19; a test compares). */
+export const REFUSALS = ["no_time", "expert_away", "not_our_field", "materials_missing", "equipment", "conflict_of_interest", "other"] as const;
 export const OUTCOMES = ["waiting", "accepted", "refused", "released", "expired"] as const;
 export interface Tally { key: string; requests: number; urgent: number; outcomes: Record<(typeof OUTCOMES)[number], number>; answers: number; median_seconds: number | null; p90_seconds: number | null }
 export interface Statistics {
   side: Side; states: Partial<Record<RequestState, number>>; whole: Tally; months: Tally[]; pairs: (Tally & { inviting: PartyName; invited: PartyName })[];
-  reasons: { reason: string; count: number }[];
+  reasons: { code: string; label: Label | null; count: number; said: { reason: string; count: number }[] }[];
 }

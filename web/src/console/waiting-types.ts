@@ -33,7 +33,7 @@ export interface AbsenceEvidence {
 }
 export type NoticeState = "queued" | "sent" | "for_staff" | "dead" | "dropped";
 export interface NoticeRow {
-  id: string; consult_id: string; patient: string; staff?: string | null; kind: string; channel: string; locale: string; address_hint: string;
+  id: string; consult_id: string; patient: string; staff?: string | null; staff_en?: string; kind: string; channel: string; locale: string; address_hint: string;
   state: NoticeState; attempts: number; queued_at: string; next_try_at?: string | null; settled_at?: string | null;
   last_code?: string | null; revealed_at?: string | null; held: boolean;
 }

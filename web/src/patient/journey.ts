@@ -206,6 +206,11 @@ class Journey {
     this.screen = screen;
   }
 
+  /** Something that stood was taken back: the screen that follows from what stands now. */
+  tookBack(): void {
+    if (this.code === "") this.go(this.upcoming());
+  }
+
   decideAnew(): void {
     this.again = true;
     this.draft = null;
