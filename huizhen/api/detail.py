@@ -332,7 +332,7 @@ async def invitation_row(tx: StoreTransaction, invitation: Invitation) -> Invita
     """What an invited expert decides on (and the inviting doctor waits for)."""
     case = await tx.cases.get(invitation.case_id)
     consult = await tx.consults.get(invitation.consult_id)
-    doctor = await tx.staff.get(consult.doctor_id)
+    doctor, house = await tx.staff.get(consult.doctor_id), await tx.institutions.get(consult.institution_id)
     return InvitationRow(
         id=invitation.id,
         consult_id=invitation.consult_id,
@@ -340,8 +340,10 @@ async def invitation_row(tx: StoreTransaction, invitation: Invitation) -> Invita
         chair=invitation.chair,
         expert=render.doctor_row(await tx.staff.get(invitation.expert_id)),
         institution=(await tx.institutions.get(invitation.invited_institution_id)).name,
-        inviting_institution=(await tx.institutions.get(consult.institution_id)).name,
+        inviting_institution=house.name,
+        inviting_institution_en=house.name_en,
         inviting_doctor=doctor.name,
+        inviting_doctor_en=doctor.name_en,
         reason=case.reason,
         aim=case.aim,
         summary=case.summary,

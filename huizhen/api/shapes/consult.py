@@ -97,7 +97,9 @@ class InvitationRow(Answer):
     expert: DoctorRow
     institution: str
     inviting_institution: str
+    inviting_institution_en: str = ""
     inviting_doctor: str
+    inviting_doctor_en: str = ""
     reason: str
     aim: str
     summary: str

@@ -4,6 +4,7 @@ import { api } from "@/shared/api";
 import { useWords } from "@/shared/i18n";
 import { Call } from "@/rtc/call";
 import { LocalMedia } from "@/rtc/devices";
+import { KeptOff } from "@/rtc/kept-off";
 
 interface Live { consultId: string; call: Call }
 
@@ -23,6 +24,7 @@ export function enter(consultId: string, takeover = false): void {
       locale: () => locale.value,
       media,
       publish: { mic: true, camera: true },
+      keptOff: new KeptOff(consultId),
     }));
     current.value = { consultId, call };
   }

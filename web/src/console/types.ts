@@ -33,7 +33,7 @@ export interface ConsultRow {
 
 export interface InvitationRow {
   id: string; consult_id: string; state: "sent" | "accepted" | "refused"; chair: boolean;
-  expert: { id: string; name: string }; institution: string; inviting_institution: string; inviting_doctor: string;
+  expert: { id: string; name: string }; institution: string; inviting_institution: string; inviting_institution_en?: string; inviting_doctor: string; inviting_doctor_en?: string;
   reason: string; aim: string; summary: string; wanted_specialty: string;
   starts_at: string; ends_at: string; sent_at: string; answered_at?: string | null; refusal_reason?: string | null;
 }

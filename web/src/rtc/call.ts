@@ -2,6 +2,7 @@
 import type { Ack, DirectEvent, Locale, Me, Purpose, Role, RoomEvent, SeatLink, Snapshot, Source } from "../shared/protocol";
 import { Demands } from "./demands";
 import type { LocalMedia, LocalState } from "./devices";
+import type { KeptOff } from "./kept-off";
 import type { Reading } from "./ducking";
 import { Interruptions, type Interruption } from "./interruptions";
 import { mark, Peer, type MediaLink, type RemoteTrack } from "./peer";
@@ -31,6 +32,8 @@ export interface CallOptions {
   media: LocalMedia;
   /** What to publish once admitted; devices are opened only then. */
   publish: { mic: boolean; camera: boolean };
+  /** What the person turned off before the page was loaded anew. */
+  keptOff?: KeptOff;
   connect?: Connect;
   configuration?: RTCConfiguration;
 }
@@ -102,7 +105,8 @@ export class Call {
   // ---- own devices ------------------------------------------------------------------------------------------
 
   async setMuted(source: "mic" | "camera", muted: boolean): Promise<void> {
-    const { media } = this.options;
+    const { media, keptOff } = this.options;
+    keptOff?.set(source, muted);
     if (source === "mic") {
       media.setMuted(muted);
       if (!muted && !media.mic) await media.acquire({ mic: true, camera: false });
@@ -258,7 +262,7 @@ export class Call {
   private startMedia(): void {
     this.mediaStarted = true;
     const peer = this.preparePeer();
-    const { media, publish } = this.options;
+    const { media, publish, keptOff } = this.options;
     const inRoom = this.state.room ? others(this.state.room).length + 1 : 2;
     peer.setPool(inRoom, inRoom);
     const off = media.onChange((source: Source, track) => {
@@ -269,7 +273,8 @@ export class Call {
     this.undo.push(off);
     this.interruptions = new Interruptions(media, (interruption) => this.set({ interruption }));
     peer.start();
-    void media.acquire(publish).then(() => this.tellMuted());
+    if (keptOff?.has("mic")) media.setMuted(true);
+    void media.acquire({ mic: publish.mic, camera: publish.camera && !keptOff?.has("camera") }).then(() => this.tellMuted());
     keepAwake(true);
     this.statsTimer = setInterval(() => void this.sendStats(), STATS_EVERY);
     this.demands.resend();
