@@ -93,6 +93,7 @@ class Action(StrEnum):
     ANSWER_REFERRAL = "answer_referral"
     SET_TASK = "set_task"
     END_TASK = "end_task"
+    SEE_COPIES = "see_copies"
     TAKE_COPY = "take_copy"
     MATCH_REQUEST = "match_request"
     TRIAGE_REQUEST = "triage_request"
@@ -228,6 +229,7 @@ refer               -   -   -   -   Y   Y   -   -   -   -   -   -   -   -   -   
 answer_referral     -   -   -   -   Y   -   Y   -   -   -   -   -   -   -   -   Y
 set_task            -   -   -   -   Y   Y   C   C   -   -   -   -   -   -   -   -
 end_task            -   -   -   -   Y   Y   -   -   Y   -   -   -   -   -   -   -
+see_copies          -   -   -   -   -   -   -   -   -   Y   Y   -   -   -   -   -
 take_copy           -   -   -   -   -   -   -   -   -   Y   -   -   -   -   -   -
 match_request       -   -   -   -   -   -   -   -   -   -   -   -   -   -   -   Y
 triage_request      -   -   -   -   -   -   -   -   -   -   -   -   -   -   -   Y
@@ -304,8 +306,7 @@ DESK_ACTIONS = frozenset(
         Action.WITNESS_CONSENT,
         Action.CORRECT_CONSENT,
     }
-    | {Action.NOTIFY, Action.TRIAGE, Action.TELL_WAITING, Action.REASSIGN, Action.MARK_ABSENT}
-    | {Action.END_TASK}
+    | {Action.NOTIFY, Action.TRIAGE, Action.TELL_WAITING, Action.REASSIGN, Action.MARK_ABSENT, Action.END_TASK}
 )  # nurses, no seat
 
 

@@ -97,7 +97,7 @@ async def sealed(tx: ClinicTransaction, made: SealedCopy) -> SealedCopy:
 
 async def listed(tx: ClinicTransaction, by: Actor) -> tuple[SealedCopy, ...]:
     """The copies of the archive's institution. Raises NotPermitted."""
-    require(by, Action.SEARCH_ARCHIVE, Place(by.institution_id))
+    require(by, Action.SEE_COPIES, Place(by.institution_id))
     return tuple(await tx.sealed_copies.find(institution_id=by.institution_id))
 
 

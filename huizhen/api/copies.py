@@ -83,7 +83,7 @@ ROUTES: Table = (
         method="GET",
         path="/api/copies",
         handler=listed,
-        policy=staff(Action.SEARCH_ARCHIVE, own=Own.HOUSE),
+        policy=staff(Action.SEE_COPIES, own=Own.HOUSE),
         answer=Items[KeptCopyView],
         summary="My institution's sealed copies of expert consults, their clocks and holds",
     ),
