@@ -10,7 +10,7 @@ from audit.reader import ReadEvent
 from clinic import access, admission
 from clinic.actor import Actor
 from clinic.consult import PANELS, Consult, ConsultStatus, Seat, SeatState
-from clinic.errors import NotPermitted
+from clinic.errors import NotPermitted, SharingWithdrawn
 from clinic.overlays import rules_for
 from clinic.panels import in_writing
 from clinic.panels.papers import missing_of, papers_of
@@ -228,6 +228,8 @@ async def _may_look(tx: StoreTransaction, consult: Consult, reader: Reader) -> N
     house = reader.staff.institution_id == consult.institution_id
     booker = consult.created_by == reader.staff.id
     if not invited and not booker and not (house and Role.NURSE in reader.staff.roles):
+        if (await papers_of(tx, consult.id)).is_released(reader.staff.id):
+            raise SharingWithdrawn()  # who took part is told why the case is closed to them
         raise NotPermitted(Action.SEE_CHART.value)
 
 

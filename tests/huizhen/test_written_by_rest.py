@@ -5,6 +5,7 @@ from uuid import uuid4
 
 from audit.events import EventCode
 from audit.transaction import AuditEvent
+from clinic.panels.records import InvitationState
 from clinic.people import Role
 from huizhen import chores
 from tests.huizhen.panel import EXPERTS, accept, agreed, asked, drafted, send
@@ -48,6 +49,15 @@ async def test_a_consult_without_a_call(world: World) -> None:
     assert "room.joined" not in codes
 
 
+async def uninvited(world: World, consult_id: str) -> None:
+    """As a stand-in is, who took an opinion over: a seat, and no invitation."""
+    async with world.db.begin() as tx:
+        for row in await tx.invitations.find(consult_id=consult_id):
+            await tx.invitations.save(replace(row, state=InvitationState.RELEASED))
+        house = world.houses["county"].institution.id
+        await tx.append(AuditEvent(EventCode.CASE_REQUESTED, house, "system", consult_id))
+
+
 async def test_who_is_not_shared_with_any_more_writes_and_signs_nothing_new(world: World) -> None:
     panel = await asked(world)
     await panel.village.post(f"{panel.path}/written", reason="不需要视频")
@@ -73,6 +83,11 @@ async def test_who_is_not_shared_with_any_more_writes_and_signs_nothing_new(worl
         [],
         ["decision"],
     )
+    masked = await doors[1].get(panel.path)
+    assert (masked.status, masked.body["case"], masked.body["reason"]) == (200, None, "")
+    await uninvited(world, panel.booked.consult.id)
+    shut = await doors[1].get(panel.path)
+    assert (shut.status, shut.code) == (403, "opinion.sharing_withdrawn"), "why, not merely that"
     assert (await doors[1].get("/api/today")).status == 200
     reporting = await doors[0].put(f"{panel.path}/report", conclusion="湿疹")
     assert (reporting.status, reporting.code) == (403, "opinion.sharing_withdrawn")
