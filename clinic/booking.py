@@ -92,20 +92,12 @@ async def book(
     await tx.consults.add(consult)
     await tx.seats.add(doctor_seat)
     await tx.seats.add(patient_seat)
-    await tx.append(
-        AuditEvent(
-            EventCode.CONSULT_BOOKED,
-            home,
-            actor.id,
-            consult.id,
-            consult.id,
-            public={
-                "kind": consult.kind.value,
-                "rules": verdict.rules_version,
-                "seats": [doctor_seat.id, patient_seat.id],
-            },
-        )
-    )
+    public = {
+        "kind": consult.kind.value,
+        "rules": verdict.rules_version,
+        "seats": [doctor_seat.id, patient_seat.id],
+    }
+    await tx.append(AuditEvent(EventCode.CONSULT_BOOKED, home, actor.id, consult.id, consult.id, public=public))
     for evidence in new.evidence:
         await _keep_evidence(tx, consult, evidence, actor)
     return Booked(consult, doctor_seat, patient_seat, verdict)

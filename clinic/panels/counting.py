@@ -79,17 +79,15 @@ class PanelPapers:
     @property
     def chair(self) -> str | None:
         """The chair who took part; the latest, where the chair was handed over."""
-        chairs = [seat.person_id for seat in self.seats if seat.role is Role.CHAIR and self._came(seat)]
+        chairs = [seat.person_id for seat in self.taking_part if seat.role is Role.CHAIR]
         return chairs[-1] if chairs else None
 
     @property
     def reporters(self) -> frozenset[str]:
         """Who may write the joint report: the chair who came; where none did, or none may any more, who signed."""
-        free = {row.expert_id for row in self.counted if row.expert_institution_id not in self.released}
-        chairs = [seat for seat in self.seats if seat.role is Role.CHAIR and self._came(seat)]
-        if chairs and chairs[-1].home_institution_id not in self.released and chairs[-1].person_id is not None:
-            return frozenset({chairs[-1].person_id})
-        return frozenset(free)
+        if self.chair is not None and not self.is_released(self.chair):
+            return frozenset({self.chair})
+        return frozenset(row.expert_id for row in self.counted if row.expert_institution_id not in self.released)
 
     def _came(self, seat: Seat) -> bool:
         """In the room, or in writing, or by what they signed."""

@@ -34,7 +34,6 @@ async def dossier(tx: ClinicTransaction, consult: Consult) -> dict[str, Any]:
     marks = await tx.report_marks.find(consult_id=consult.id)
     standing = ending.signed_until(papers) if early else papers.counted
     opinions = sorted(standing, key=lambda row: row.expert_id != papers.chair)
-    by_id = {row.id: row for row in papers.opinions}
     signed = report is not None and report.signed_at is not None
     return {
         "type": TYPE,
@@ -46,10 +45,7 @@ async def dossier(tx: ClinicTransaction, consult: Consult) -> dict[str, Any]:
             {"document": opinion_document(row), "chair": row.expert_id == papers.chair, "seal": row.signature}
             for row in opinions
         ],
-        "countersignatures": [
-            {"document": countersign_document(word, by_id[word.opinion_id]), "seal": word.signature}
-            for word in papers.countersignatures
-        ],
+        "countersignatures": _countersignatures(papers),
         **(await _ended(tx, consult, papers) if early else {}),
         "report": {"document": report_document(report), "seal": report.signature} if report and signed else None,
         "marks": [
@@ -62,6 +58,14 @@ async def dossier(tx: ClinicTransaction, consult: Consult) -> dict[str, Any]:
         **await _afterwards(tx, consult),
         **await _releases(tx, consult),
     }  # fmt: skip
+
+
+def _countersignatures(papers: PanelPapers) -> list[dict[str, Any]]:
+    by_id = {row.id: row for row in papers.opinions}
+    return [
+        {"document": countersign_document(word, by_id[word.opinion_id]), "seal": word.signature}
+        for word in papers.countersignatures
+    ]
 
 
 async def _ended(tx: ClinicTransaction, consult: Consult, papers: PanelPapers) -> dict[str, Any]:

@@ -1,8 +1,6 @@
 """Saved measurements leave as DICOM SR: a real Orthanc takes it and gives it back; only the inviting side may."""
 
 import io
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -21,17 +19,9 @@ from tests.images.table import Panel, opened, panel, sign, stow, value
 from tests.inspection import corpus
 from tests.support import dicom
 from tests.support.liar import Liar
-from tests.support.orthanc import PASSWORD, USER, Orthanc, missing, orthanc
+from tests.support.orthanc import PASSWORD, USER, Orthanc
 
 SR = "1.2.840.10008.5.1.4.1.1.88.33"
-
-
-@pytest.fixture
-async def pacs(tmp_path: Path) -> AsyncIterator[Orthanc]:
-    if missing():
-        pytest.skip("Orthanc with its DICOMweb plugin is not installed")
-    async with orthanc(tmp_path / "orthanc") as made:
-        yield made
 
 
 def archives(world: World, address: str) -> Archives:

@@ -1,10 +1,6 @@
 """The hospital's own archive through the real server and a real Orthanc: this patient's studies only, into the case."""
 
 import os
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
 
 from clinic.people import Role
 from huizhen.images.pacs import Archives
@@ -14,15 +10,7 @@ from tests.images.table import Panel, opened, panel, sign
 from tests.inspection import corpus
 from tests.support import dicom
 from tests.support.liar import Liar
-from tests.support.orthanc import PASSWORD, USER, Orthanc, missing, orthanc
-
-
-@pytest.fixture
-async def pacs(tmp_path: Path) -> AsyncIterator[Orthanc]:
-    if missing():
-        pytest.skip("Orthanc with its DICOMweb plugin is not installed")
-    async with orthanc(tmp_path / "orthanc") as made:
-        yield made
+from tests.support.orthanc import PASSWORD, USER, Orthanc
 
 
 def use(world: World, archives: Archives) -> None:
